@@ -1,0 +1,1 @@
+"""The command line: one small package on top of all others."""

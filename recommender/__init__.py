@@ -1,0 +1,1 @@
+"""Everything that serves: telemetry, fingerprints, forecasts, sizing."""

@@ -1,0 +1,1 @@
+"""Datasets, networks, export, the arena."""
