@@ -175,19 +175,10 @@ class StoreSettings(BaseModel):
     used and nothing is kept."""
 
 
-class Settings(BaseSettings):
-    """The whole configuration of peakcast."""
+class Settings(BaseModel):
+    """The whole configuration of peakcast. Read it with :func:`load_settings`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX,
-        # Two underscores: Kubernetes injects PEAKCAST_RECOMMENDER_SERVICE_HOST and the like for
-        # Services of our namespace, and these must never be read as settings.
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-    )
+    model_config = _STRICT
 
     prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
     clock: ClockSettings = Field(default_factory=ClockSettings)
@@ -210,7 +201,11 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     if config is not None:
         _check_yaml(config)
 
-    class FromFile(Settings):
+    class Sources(BaseSettings, Settings):
+        # Two underscores: Kubernetes injects PEAKCAST_RECOMMENDER_SERVICE_HOST and the like for
+        # Services of our namespace, and these must never be read as settings.
+        model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__")
+
         @classmethod
         def settings_customise_sources(
             cls,
@@ -224,7 +219,7 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
             return init_settings, env_settings, yaml_settings
 
     try:
-        return FromFile(**(flags or {}))
+        return Settings(**dict(Sources(**(flags or {}))))
     except ValidationError as error:
         raise SettingsError(
             _one_line(error), fix="docs/settings.md lists every setting with its unit"
@@ -244,15 +239,22 @@ def _check_yaml(path: Path) -> None:
             f"cannot read the settings file {path}: {error.strerror}",
             fix=f"Check --config and {CONFIG_ENV}",
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise SettingsError(
-            f"{path} is not YAML: {' '.join(str(error).split())}", fix="Check its indentation"
-        ) from None  # the same words again, over several lines
+            f"{path} is not YAML: {_where(error)}", fix="Check quotes, indentation and dates there"
+        ) from None  # its own text quotes the line, which may hold a secret
     if content is not None and not isinstance(content, dict):
         raise SettingsError(
             f"{path} holds a {type(content).__name__} where a mapping is due",
             fix="Start with `prometheus:` and indent its settings below",
         )
+
+
+def _where(error: yaml.YAMLError | ValueError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{error.problem or 'unreadable'} in line {mark.line + 1}, column {mark.column + 1}"
+    return "bytes that are no UTF-8" if isinstance(error, UnicodeError) else "a value is no date"
 
 
 def _one_line(error: ValidationError) -> str:
