@@ -1,0 +1,130 @@
+"""The network: a recurrent encoder whose output is the fingerprint, and a head of quantiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from recommender.fingerprint.feature_names import FEATURES
+from recommender.fingerprint.sequences import DAY_PATCHES, DAY_WIDTH, HOUR_PATCHES, HOUR_WIDTH
+from recommender.kpis import HORIZONS_S, LEVELS, RESOURCES
+
+FINGERPRINT_SIZE = 64
+PROFILE_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """Sizes of the network.
+
+    Attributes:
+        encoder: ``gru`` or ``transformer``.
+        hidden: width of the encoder.
+        head: width of the head's layers.
+        fingerprint: whether the head sees the fingerprint (false for the ablation).
+        dropout: on the head's inputs.
+    """
+
+    encoder: str = "gru"
+    hidden: int = 128
+    head: int = 256
+    fingerprint: bool = True
+    dropout: float = 0.05
+
+
+class GruEncoder(nn.Module):
+    """One recurrence over 15 day patches, then 24 hour patches."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.day = nn.Linear(DAY_WIDTH, hidden)
+        self.hour = nn.Linear(HOUR_WIDTH, hidden)
+        self.gru = nn.GRU(hidden, hidden, batch_first=True)
+
+    def forward(self, hours: Tensor, days: Tensor) -> Tensor:  # [n,24,w] [n,15,w] -> [n,hidden]
+        steps = torch.cat((self.day(days), self.hour(hours)), dim=1)
+        _, last = self.gru(nn.functional.silu(steps))
+        return last[0]
+
+
+class TransformerEncoder(nn.Module):
+    """The same patches with learned positions through three pre-norm layers, read at the last."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.day = nn.Linear(DAY_WIDTH, hidden)
+        self.hour = nn.Linear(HOUR_WIDTH, hidden)
+        self.place = nn.Parameter(0.02 * torch.randn(1, DAY_PATCHES + HOUR_PATCHES, hidden))
+        layer = nn.TransformerEncoderLayer(
+            hidden, 4, 2 * hidden, dropout=0.0, batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(hidden)
+
+    def forward(self, hours: Tensor, days: Tensor) -> Tensor:  # [n,24,w] [n,15,w] -> [n,hidden]
+        steps = torch.cat((self.day(days), self.hour(hours)), dim=1) + self.place
+        return self.norm(self.layers(steps)[:, -1])
+
+
+class Network(nn.Module):
+    """Windows and features to fingerprint, quantiles of horizon peaks and the hourly profile.
+
+    Quantiles come as log ratios to the row's scale and never cross: within a horizon each level
+    adds a positive step to the one below, and along the horizons the running maximum is taken,
+    since a longer window's peak is never lower.
+    """
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        self.shape = shape
+        encoder = {"gru": GruEncoder, "transformer": TransformerEncoder}[shape.encoder]
+        self.encoder = encoder(shape.hidden)
+        self.to_fingerprint = nn.Linear(shape.hidden, FINGERPRINT_SIZE)
+        width = 2 * len(FEATURES) + len(RESOURCES)
+        width += FINGERPRINT_SIZE if shape.fingerprint else 0
+        self.register_buffer("centre", torch.zeros(len(FEATURES)))
+        self.register_buffer("spread", torch.ones(len(FEATURES)))
+        self.first = nn.Linear(width, shape.head)
+        self.second = nn.Linear(shape.head, shape.head)
+        self.norm = nn.LayerNorm(shape.head)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.quantiles = nn.Linear(shape.head, len(HORIZONS_S) * len(LEVELS))
+        self.profile = nn.Linear(shape.head, 2 * PROFILE_HOURS)
+        nn.init.constant_(self.quantiles.bias, -1.0)
+        nn.init.zeros_(self.profile.weight)
+
+    def forward(
+        self, hours: Tensor, days: Tensor, features: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return fingerprint ``[n, 64]``, quantiles ``[n, 4, 5, 7]``, profile ``[n, 4, 24, 2]``.
+
+        Args:
+            hours: float32 ``[n, 24, 288]``.
+            days: float32 ``[n, 15, 576]``.
+            features: float32 ``[n, 4, features]``, NaN where missing.
+
+        The profile holds log mean and log variance, both relative to the scale.
+        """
+        fingerprint = nn.functional.normalize(
+            self.to_fingerprint(self.encoder(hours, days)), dim=-1
+        ) * 8.0
+        missing = torch.isnan(features)
+        known = (torch.where(missing, self.centre, features) - self.centre) / self.spread
+        resource = features[..., -1:]  # the last feature is the resource's number
+        which = torch.cat([(resource == float(i)).to(features) for i in range(len(RESOURCES))], -1)
+        parts = [self.dropout(known), missing.to(features), which]
+        if self.shape.fingerprint:
+            parts.append(fingerprint[:, None].expand(-1, len(RESOURCES), -1))
+        x = nn.functional.silu(self.first(torch.cat(parts, dim=-1)))
+        x = self.norm(x + nn.functional.silu(self.second(x)))
+        raw = self.quantiles(x).reshape(-1, len(RESOURCES), len(HORIZONS_S), len(LEVELS))
+        base = raw[..., :1] + 1.0
+        steps = 0.3 * nn.functional.softplus(raw[..., 1:])
+        rising = torch.cat((base, base + torch.cumsum(steps, dim=-1)), dim=-1)
+        held = [rising[:, :, 0]]
+        for horizon in range(1, len(HORIZONS_S)):
+            held.append(torch.maximum(held[-1], rising[:, :, horizon]))
+        profile = self.profile(x).reshape(-1, len(RESOURCES), PROFILE_HOURS, 2)
+        return fingerprint, torch.stack(held, dim=2), profile
