@@ -161,8 +161,11 @@ class ClockSettings(BaseModel):
     time_zones: dict[str, TimeZoneName] = Field(default_factory=dict)
     """Exceptions: `namespace` or `namespace/name` of a workload to its IANA time zone. The more
     precise one wins."""
+    rest_days: frozenset[Annotated[int, Field(ge=0, le=6)]] = frozenset((5, 6))
+    """Weekdays of rest, 0 is Monday: `[5, 6]` is Saturday and Sunday, `[4, 5]` Friday and
+    Saturday."""
     holidays: frozenset[dt.date] = frozenset()
-    """Local dates (`2026-12-25`) that are treated as a Sunday."""
+    """Further days of rest, as local dates such as `2026-12-25`."""
 
 
 class StoreSettings(BaseModel):

@@ -29,7 +29,12 @@ DEFAULTS = {
         "step_s": 60,
         "rate_window_s": 300,
     },
-    "clock": {"time_zone": "UTC", "time_zones": {}, "holidays": frozenset()},
+    "clock": {
+        "time_zone": "UTC",
+        "time_zones": {},
+        "rest_days": frozenset({5, 6}),
+        "holidays": frozenset(),
+    },
     "store": {"url": None},
 }
 
@@ -109,6 +114,7 @@ def test_variables_that_kubernetes_injects_for_services_are_not_settings(monkeyp
         ("clock: {time_zones: {shop: Nowhere}}", "clock.time_zones.shop: 'Nowhere' is no"),
         ("clock: {holidays: ['2026-13-01']}", "clock.holidays"),
         ("clock: {holidays: [2026-13-01]}", "a value is no date"),
+        ("clock: {rest_days: [7]}", "clock.rest_days"),
         ("- a list", "holds a list where a mapping is due"),
         ("prometheus: {url: 'http://a", "is not YAML: found unexpected end of stream in line 1"),
     ],
