@@ -1,4 +1,4 @@
-"""The KPI catalogue: names, units and how the replicas of a workload combine."""
+"""The KPI catalogue: names, units, PromQL and how the replicas of a workload combine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 ReplicaRule = Literal["max"]
+Level = Literal["container", "pod"]
+
+_BY_CONTAINER = "max by (namespace, pod, container)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,26 +18,65 @@ class Kpi:
     Attributes:
         name: the channel's name, as in every file and payload.
         unit: the unit of its values.
+        promql: the default query, a template; :mod:`recommender.telemetry.prometheus.promql` says
+            what its placeholders stand for. Two Prometheus replicas or two cAdvisor paths show one
+            container more than once, so every query takes the maximum over what is left of the
+            labels, and only then sums over devices or interfaces.
+        level: what a series is about. A pod-level KPI is the same in each container of the pod:
+            add it up over pods, never over containers.
         replicas: how the replicas of one workload combine into its series.
     """
 
     name: str
     unit: str
+    promql: str = ""
+    level: Level = "container"
     replicas: ReplicaRule = "max"
 
 
+def _counter(metric: str, extra: str = "") -> str:
+    return f"{_BY_CONTAINER} (rate({metric}{{{extra}$containers}}[$window]))"
+
+
+def _gauge(metric: str) -> str:
+    return f"{_BY_CONTAINER} ($over({metric}{{$containers}}[$window]))"
+
+
+def _summed(metric: str, part: str, selector: str, by: str) -> str:
+    rate = f"rate({metric}{{{selector}}}[$window])"
+    return f"sum by ({by}) (max by ({by}, {part}) ({rate}))"
+
+
+def _disk(metric: str) -> str:
+    return _summed(metric, "device", "$containers", "namespace, pod, container")
+
+
+def _network(metric: str) -> str:
+    return _summed(metric, "interface", "$pods", "namespace, pod")
+
+
+# A container without a period in the window gives 0 / 0; the comparison drops that NaN.
+_THROTTLED = (
+    f"({_counter('container_cpu_cfs_throttled_periods_total')}"
+    f" / {_counter('container_cpu_cfs_periods_total')}) >= 0"
+)
+# cAdvisor counts faults of the cgroup itself and of its hierarchy in two series.
+_MAJOR_FAULTS = _counter(
+    "container_memory_failures_total", 'failure_type="pgmajfault",scope!="hierarchy",'
+)
+
 CATALOGUE: Final[tuple[Kpi, ...]] = (
-    Kpi("cpu", "cores"),
-    Kpi("memory", "bytes"),
-    Kpi("net_rx", "bytes/s"),
-    Kpi("net_tx", "bytes/s"),
-    Kpi("disk_read", "bytes/s"),
-    Kpi("disk_write", "bytes/s"),
-    Kpi("cpu_throttled", "fraction of periods"),
-    Kpi("memory_rss", "bytes"),
-    Kpi("page_faults", "major faults/s"),
-    Kpi("cpu_pressure", "fraction"),
-    Kpi("memory_pressure", "fraction"),
+    Kpi("cpu", "cores", _counter("container_cpu_usage_seconds_total")),
+    Kpi("memory", "bytes", _gauge("container_memory_working_set_bytes")),
+    Kpi("net_rx", "bytes/s", _network("container_network_receive_bytes_total"), "pod"),
+    Kpi("net_tx", "bytes/s", _network("container_network_transmit_bytes_total"), "pod"),
+    Kpi("disk_read", "bytes/s", _disk("container_fs_reads_bytes_total")),
+    Kpi("disk_write", "bytes/s", _disk("container_fs_writes_bytes_total")),
+    Kpi("cpu_throttled", "fraction of periods", _THROTTLED),
+    Kpi("memory_rss", "bytes", _gauge("container_memory_rss")),
+    Kpi("page_faults", "major faults/s", _MAJOR_FAULTS),
+    Kpi("cpu_pressure", "fraction", _counter("container_pressure_cpu_waiting_seconds_total")),
+    Kpi("memory_pressure", "fraction", _counter("container_pressure_memory_waiting_seconds_total")),
 )
 KPIS: Final[tuple[str, ...]] = tuple(kpi.name for kpi in CATALOGUE)
 RESOURCES: Final[tuple[str, ...]] = ("cpu", "memory", "net_rx", "net_tx")
