@@ -47,6 +47,12 @@ class WindowBatch:
     def __len__(self) -> int:
         return int(self.recent.shape[0])
 
+    def take(self, places: IntArray) -> WindowBatch:
+        """Return the windows at ``places`` of this batch."""
+        return WindowBatch(
+            self.now_s, self.recent[places], self.hourly[places], self.age_bins[places]
+        )
+
 
 class RollingWindows:
     """Windows of many containers, advanced together by blocks of history.
