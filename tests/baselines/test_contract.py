@@ -145,3 +145,13 @@ def test_unit_scales_methods_with_fixed_buckets():
 def test_matrices_of_two_shapes_are_refused():
     with pytest.raises(ValueError, match="shape"):
         UsageMatrix(0, np.ones((2, 3), np.float32), np.ones((2, 4), np.float32))
+
+
+@pytest.mark.parametrize("baseline", EVERY)
+def test_a_decision_does_not_depend_on_the_others_asked_for(baseline):
+    usage = matrix(noisy(bins=1500))
+    every = np.arange(0, 1488)
+    some = every[7::41]
+    alone = baseline.limits(usage, some, HOLD)
+    among = baseline.limits(usage, every, HOLD)[:, :, some]
+    np.testing.assert_allclose(alone, among, rtol=1e-5)

@@ -44,7 +44,7 @@ class HoltWinters:
         errors: values of z.
     """
 
-    errors: tuple[float, ...] = (2.0, 0.0, 1.0, 3.0, 5.0)
+    errors: tuple[float, ...] = (1.0, 0.0, 0.5, 1.5, 2.0, 3.0)
     alphas: tuple[float, ...] = (0.1, 0.3, 0.6, 0.9)
     betas: tuple[float, ...] = (0.0, 0.03)
     gammas: tuple[float, ...] = (0.1, 0.3)
