@@ -5,16 +5,22 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("prometheus", deadline=None)  # a shared machine has slow moments
+settings.load_profile("prometheus")
 
 OWNER_METRICS = {
     "Pod": ("kube_pod_owner", "pod"),
@@ -211,6 +217,86 @@ class Cluster:
 
 def escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+class Proxy(ThreadingHTTPServer):
+    """Passes requests on to a real Prometheus, notes them, and misbehaves when told to."""
+
+    daemon_threads = True
+
+    def __init__(self, target):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.target, self.seen, self.faults = target, [], []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.busy, self.busiest, self.lock = 0, 0, threading.Lock()
+
+    def handle_error(self, *_):
+        pass
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        with self.server.lock:
+            self.server.busy += 1
+            self.server.busiest = max(self.server.busiest, self.server.busy)
+        try:
+            self.server.seen.append((time.monotonic(), self.path, dict(self.headers)))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
+            fault = self.server.faults.pop(0) if self.server.faults else None
+            if fault is not None:
+                fault(self)
+            else:
+                self.pass_on(body)
+        finally:
+            with self.server.lock:
+                self.server.busy -= 1
+
+    do_POST = do_GET  # noqa: N815 -- http.server's name
+
+    def pass_on(self, body):
+        request = urllib.request.Request(self.server.target + self.path, data=body)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request) as answer:  # noqa: S310 -- loopback
+                self.reply(answer.status, answer.read(), answer.headers["Content-Type"])
+        except urllib.error.HTTPError as error:
+            self.reply(error.code, error.read(), error.headers["Content-Type"])
+
+    def reply(self, status, body=b"", kind="application/json", length=None, **headers):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+        if length is not None:
+            self.close_connection = True
+
+
+@pytest.fixture
+def proxied() -> Iterator[Callable[[Server], Proxy]]:
+    """A proxy before a server."""
+    running: list[tuple[Proxy, threading.Thread]] = []
+
+    def start(server: Server) -> Proxy:
+        proxy = Proxy(server.url)
+        thread = threading.Thread(target=proxy.serve_forever, args=(0.02,))
+        thread.start()
+        running.append((proxy, thread))
+        return proxy
+
+    try:
+        yield start
+    finally:
+        for proxy, thread in running:
+            proxy.shutdown()
+            thread.join()
+            proxy.server_close()
 
 
 @pytest.fixture

@@ -55,17 +55,26 @@ class _Series(msgspec.Struct):
 
 class _Data(msgspec.Struct, rename="camel"):
     result_type: str
-    result: msgspec.Raw = msgspec.Raw(b"[]")
+    result: list[_Series]
 
 
-class _Envelope(msgspec.Struct, rename="camel"):
+class _Answer(msgspec.Struct):
     status: str
     data: _Data | None = None
     warnings: list[str] | None = None
 
 
-_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
-_RESULT: Final = msgspec.json.Decoder(list[_Series])
+class _AnyData(msgspec.Struct, rename="camel"):
+    result_type: str = "nothing"
+
+
+class _Anything(msgspec.Struct):
+    """An answer of which only the kind is looked at, to say what came instead of a matrix."""
+
+    data: _AnyData
+
+
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
 
 
 def decode_matrix(body: bytes) -> Matrix:
@@ -75,21 +84,17 @@ def decode_matrix(body: bytes) -> Matrix:
         MalformedHistory: not JSON, cut short, or not a matrix of numbers.
     """
     try:
-        envelope = _ENVELOPE.decode(body)
-        if envelope.status != "success" or envelope.data is None:
-            raise MalformedHistory(f"Prometheus answered with status {envelope.status[:40]!r}")
-        kind = envelope.data.result_type
-        if kind != "matrix":
-            raise MalformedHistory(
-                f"a range query gave a {kind[:40]!r} where a matrix is due",
-                fix="Check that the query is an instant vector expression",
-            )
-        series = _RESULT.decode(envelope.data.result)
+        answer = _ANSWER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedHistory(
-            f"the answer to a range query is not what Prometheus sends: {error}",
+            f"the answer to a range query is not what Prometheus sends: {error}{_kind(body)}",
             fix="Check that the URL leads to a Prometheus API and that no proxy cuts answers short",
         ) from error
+    if answer.status != "success" or answer.data is None:
+        raise MalformedHistory(f"Prometheus answered with status {answer.status[:40]!r}")
+    if answer.data.result_type != "matrix":
+        raise MalformedHistory(f"the answer to a range query is no matrix{_kind(body)}")
+    series = answer.data.result
     raws = [bytes(one.values) for one in series]
     counts = np.fromiter((max(raw.count(b"[") - 1, 0) for raw in raws), np.int64, len(raws))
     timestamp, value = _numbers([raw for raw in raws if len(raw) > _EMPTY_SERIES])
@@ -100,8 +105,15 @@ def decode_matrix(body: bytes) -> Matrix:
         np.concatenate((np.zeros(1, np.int64), np.cumsum(counts))),
         timestamp,
         value,
-        tuple(envelope.warnings or ()),
+        tuple(answer.warnings or ()),
     )
+
+
+def _kind(body: bytes) -> str:
+    try:
+        return f" (a {msgspec.json.decode(body, type=_Anything).data.result_type[:40]!r} came)"
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def _numbers(

@@ -48,6 +48,7 @@ class PrometheusSource:
         samples_per_query: int = SAMPLES_PER_QUERY,
         lag_s: int = 60,
         overlap_bins: int = 2,
+        recent_s: int = RECENT_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -60,6 +61,7 @@ class PrometheusSource:
             samples_per_query: values that one query may make the server hold in memory.
             lag_s: how long after its end a bin is read: scrapes take time to arrive.
             overlap_bins: bins that each delta reads again, for samples that came later still.
+            recent_s: how far back five-minute bins are read at the first load.
             clock: our time, seconds since the epoch.
 
         Raises:
@@ -72,6 +74,7 @@ class PrometheusSource:
         self._namespaces = tuple(sorted(set(namespaces)))
         self._limits = Limits(samples_per_query, settings.max_points, settings.concurrency)
         self._lag_s, self._overlap_bins, self._clock = lag_s, overlap_bins, clock
+        self._recent_s = recent_s
         self._cadence = Cadence.for_scrapes(USUAL_INTERVAL_S)
         self._owners = Owners()
         self._node_network: frozenset[tuple[str, str]] = frozenset()
@@ -100,8 +103,8 @@ class PrometheusSource:
     def blocks(self, start_s: int, end_s: int) -> Iterator[Block]:
         """Yield the history in ``(start_s, end_s]``: recent five-minute blocks, then hourly ones.
 
-        Five-minute bins reach back to 24 hours before ``end_s``; hourly ones cover the hours that
-        begin at or after ``start_s`` and up to the first full hour of those 24.
+        Five-minute bins reach back ``recent_s`` before ``end_s``; hourly ones cover the hours that
+        begin at or after ``start_s``, up to the first hour that is whole in five-minute bins.
 
         Raises:
             SourceUnreachable: no answer, after retries.
@@ -112,7 +115,7 @@ class PrometheusSource:
         start = -(-start_s // BIN_S) * BIN_S
         if end <= start:
             return
-        fine_from = max(start, end - RECENT_S)
+        fine_from = max(start, end - self._recent_s)
         self._look_around(start, end)
         fine = Grid(fine_from + BIN_S, BIN_S, (end - fine_from) // BIN_S)
         yield from self._pass(fine, dict.fromkeys(KPIS, 0))

@@ -115,7 +115,7 @@ class PoliteAdapter(HTTPAdapter):
         self,
         bucket: TokenBucket,
         connections: int,
-        back_off_s: float = BACK_OFF_S,
+        back_off_s: float,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(pool_connections=2, pool_maxsize=connections)
@@ -179,7 +179,9 @@ def open_connection(settings: PrometheusSettings) -> tuple[PrometheusConnect, Po
     connection = PrometheusConnect(
         url=base, session=session, timeout=max(1, round(settings.timeout_s))
     )
-    adapter = PoliteAdapter(TokenBucket(settings.requests_per_s), settings.concurrency + 2)
+    adapter = PoliteAdapter(
+        TokenBucket(settings.requests_per_s), settings.concurrency + 2, BACK_OFF_S
+    )
     session.mount(base, adapter)  # in place of the connection's own, which knows no rate
     return connection, adapter
 
