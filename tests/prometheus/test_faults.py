@@ -12,7 +12,7 @@ from recommender.telemetry.prometheus.faults import AccessDenied, QueryTooLarge
 
 pytestmark = pytest.mark.prometheus
 
-SECRET = "hunter2"
+SECRET = "hunter2"  # noqa: S105
 TOO_MANY_SAMPLES = (
     b'{"status":"error","errorType":"execution","error":"query processing would load too many '
     b'samples into memory in query execution"}'
