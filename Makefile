@@ -40,7 +40,7 @@ docs: full ## Write the generated pages under docs/
 	@$(BIN)/python -m peakcast.reference docs
 
 bench: full ## Speed of inference and of the telemetry path
-	@set -e; for script in benchmarks/bench_*.py; do $(BIN)/python "$$script"; done
+	@set -e; for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
 
 train-default: traces full ## Train the bundle that ships in the package: TRACES=DIR
 	@$(BIN)/peakcast train --traces "$(TRACES)"
