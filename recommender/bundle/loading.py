@@ -101,6 +101,7 @@ def load_bundle(folder: Path, schema: Schema, *, threads: int = 1) -> Bundle:
             f"({manifest.schema_sha256[:12]}, here {schema.digest()[:12]})",
             fix="Train it anew with this release, or use the release that made it",
         )
+    _verify_calibration(manifest, folder)
     bundle = Bundle(manifest, _session(folder / "model.onnx", threads))
     _verify_parity(bundle, folder)
     return bundle
@@ -124,8 +125,8 @@ def _current(folder: Path) -> Path:
     pointer = folder / "current"
     if not pointer.is_file():
         return folder
-    name = pointer.read_text(encoding="utf-8").strip()
-    if not name or Path(name).name != name:
+    name = pointer.read_text(encoding="utf-8", errors="replace").strip()
+    if not name or name.startswith(".") or Path(name).name != name:
         raise BundleCorrupt(f"{pointer} does not name a bundle: {name!r}")
     if not (folder / name).is_dir():
         raise BundleMissing(f"{pointer} names bundle {name}, which is not there")
@@ -165,6 +166,26 @@ def _read_manifest(folder: Path) -> Manifest:
         return msgspec.json.decode(content, type=Manifest)
     except msgspec.MsgspecError as error:
         raise BundleCorrupt(f"bundle {folder}: bundle.json is not as expected: {error}") from error
+
+
+def _verify_calibration(manifest: Manifest, folder: Path) -> None:
+    schema, table = manifest.schema, manifest.calibration
+    groups, resources = len(table.centres), len(schema.resources)
+    wanted = {
+        "centres": (groups, schema.fingerprint),
+        "offsets": (groups, resources, len(schema.horizons_s), len(schema.levels)),
+        "counts": (groups, resources),
+    }
+    for name, shape in wanted.items():
+        try:
+            values = np.asarray(getattr(table, name), np.float32)
+        except ValueError as error:  # rows of different lengths
+            raise BundleCorrupt(f"bundle {folder}: calibration {name}: {error}") from error
+        if groups == 0 or values.shape != shape or not np.isfinite(values).all():
+            raise BundleCorrupt(
+                f"bundle {folder}: calibration {name} has shape {values.shape} or values that are "
+                f"no numbers; {shape} is needed"
+            )
 
 
 def _session(path: Path, threads: int) -> Any:
