@@ -12,6 +12,9 @@ SAME_PHASE_SPANS: Final = (1, 3, 12, 36, 72)
 DAY_PATTERN: Final = (1, 2, 3, 4, 5, 6, 7, 14)
 DAYS: Final = 7
 MINUTE_LAGS: Final = (1, 3)
+JUMP_QUANTILES: Final = (0.5, 0.8, 0.95, 0.99)
+JUMPS: Final = ("bin_over_last", "bin_over_hour", "hour_over_last", "hour_over_six", "hour_over_day")
+"""How far peaks have lately risen above simple guesses of them: what a rule would have missed."""
 
 FEATURES: Final[tuple[str, ...]] = (
     *(f"peak_lag_{lag}" for lag in range(12)),
@@ -40,6 +43,7 @@ FEATURES: Final[tuple[str, ...]] = (
     "mean_3h",
     "mean_24h",
     "mean_7d",
+    *(f"{jump}_q{int(100 * level)}" for jump in JUMPS for level in JUMP_QUANTILES),
     "rough_30m",
     "rough_3h",
     "rough_24h",

@@ -19,6 +19,7 @@ from recommender.fingerprint.feature_names import (
     DAY_PATTERN,
     DAYS,
     FEATURES,
+    JUMP_QUANTILES,
     MINUTE_LAGS,
     QUANTILES,
     RECENT_SPANS,
@@ -108,10 +109,11 @@ def features(batch: WindowBatch, lags: DayLags) -> FeatureBatch:
     averages = _averages(mean, hourly_mean)
     logs = np.concatenate((logs, np.maximum(averages, log_floor[..., None])), axis=-1)
     relative = logs - log_scale[..., None]
+    jumps = _jumps(peak, hourly, floor)
     shape = _shape(peak, log_scale, floor)
     others = _other_kpis(batch)
     context = _context(batch, lags, log_scale, log_floor)
-    values = np.concatenate((relative, shape, others, context), axis=-1).astype(np.float32)
+    values = np.concatenate((relative, jumps, shape, others, context), axis=-1).astype(np.float32)
     if values.shape[-1] != len(FEATURES):
         raise AssertionError(f"{values.shape[-1]} features, {len(FEATURES)} names")
     return FeatureBatch(np.clip(values, -12, 12), log_scale, log_floor)
@@ -205,6 +207,50 @@ def _log_mean(values: FloatArray) -> FloatArray:
     return np.log(np.maximum(mean, codes.SMALLEST)).astype(np.float32)
 
 
+def _jumps(peak: CodeArray, hourly: CodeArray, floor: CodeArray) -> FloatArray:
+    """Return quantiles of how far past peaks rose above simple guesses; ``[n, 4, 20]``.
+
+    The guesses: the last bin, the last hour (over the bins of a day); the last hour, the last six
+    hours, the same hour of the day before (over the hours of a week).
+    """
+    bins = np.where(peak == codes.MISSING, peak, np.maximum(peak, floor))
+    hours = hourly[..., -192:]
+    hours = np.where(hours == codes.MISSING, hours, np.maximum(hours, floor))
+    found = [
+        _risen(bins[..., 1:], bins[..., :-1]),
+        _risen(bins[..., 12:], _running_max(bins, 12)[..., :-1]),
+        _risen(hours[..., 24:], hours[..., 23:-1]),
+        _risen(hours[..., 24:], _running_max(hours, 6)[..., 18:-1]),
+        _risen(hours[..., 24:], hours[..., :-24]),
+    ]
+    return np.concatenate(found, axis=-1)
+
+
+def _running_max(series: CodeArray, span: int) -> CodeArray:
+    """Return the maximum over each ``span`` consecutive bins; ``span - 1`` fewer bins."""
+    top, width = series, 1
+    while width < span:
+        step = min(width, span - width)
+        top = np.maximum(top[..., step:], top[..., :-step])
+        width += step
+    return top
+
+
+def _risen(peak: CodeArray, guess: CodeArray) -> FloatArray:
+    """Return quantiles of ``log(peak / guess)`` over the last axis, NaN where nothing is known."""
+    known = (peak != codes.MISSING) & (guess != codes.MISSING)
+    limit = round(8 / codes.STEP)
+    rise = np.clip(peak.astype(np.int32) - guess, -limit, limit)
+    ordered = np.sort(np.where(known, rise, -limit - 1).astype(np.int16), axis=-1)
+    size, count = peak.shape[-1], known.sum(axis=-1)
+    found = []
+    for level in JUMP_QUANTILES:
+        place = size - count + np.floor(level * np.maximum(count - 1, 0)).astype(np.int64)
+        value = np.take_along_axis(ordered, np.minimum(place, size - 1)[..., None], axis=-1)[..., 0]
+        found.append(np.where(count > 0, value * np.float32(codes.STEP), np.nan))
+    return np.stack(found, axis=-1).astype(np.float32)
+
+
 def _shape(peak: CodeArray, log_scale: FloatArray, floor: CodeArray) -> FloatArray:
     """Return roughness, time near the top, time since the top and what is missing; ``[n, 4, 9]``."""
     seen = peak != codes.MISSING
@@ -241,7 +287,8 @@ def _context(
     """Return age, headroom over the noise floor, clock; ``[n, 4, 7]``."""
     n = len(batch)
     minute = 2 * np.pi * (batch.now_s % 3600) / 3600
-    age = np.log1p(batch.age_bins).astype(np.float32)
+    # The window forgets after 15 days, so an age beyond them cannot be known after a restart.
+    age = np.log1p(np.minimum(batch.age_bins, HOURLY_BINS * BINS_PER_HOUR)).astype(np.float32)
     shared = np.stack(
         (
             age,
