@@ -43,7 +43,7 @@ bench: full ## Speed of inference and of the telemetry path
 	@set -e; for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
 
 train-default: traces full ## Train the bundle that ships in the package: TRACES=DIR
-	@$(BIN)/peakcast train --traces "$(TRACES)"
+	@$(BIN)/peakcast train --traces "$(TRACES)" --out recommender/bundle/default
 
 arena: traces full ## Compare the forecaster with every baseline: TRACES=DIR
 	@$(BIN)/peakcast arena --traces "$(TRACES)"
@@ -59,13 +59,13 @@ traces:
 serving:
 	@if ! { [ -e $(SERVING) ] || [ -e $(FULL) ]; } || ! $(BIN)/python -c '' 2>/dev/null; then \
 		$(MAKE) environment && \
-		echo "Installing peakcast into $(VENV): serving only, without torch ..." && \
+		echo "Installing peakcast into $(VENV) (serving only, without torch) ..." && \
 		$(INSTALL) --editable . && rm -f $(VENV)/.serving-* && touch $(SERVING); fi
 
 full:
 	@if ! [ -e $(FULL) ] || ! $(BIN)/python -c '' 2>/dev/null; then \
 		$(MAKE) environment && \
-		echo "Installing peakcast with trainer and checks into $(VENV): some 3 GB, torch ..." && \
+		echo "Installing trainer and checks into $(VENV) (the first time some 3 GB, with torch) ..." && \
 		$(INSTALL) --editable '.[trainer,dev]' && rm -f $(VENV)/.full-* && touch $(FULL); fi
 
 # An environment that was copied or moved here, or whose Python is gone, is made anew.
