@@ -204,6 +204,7 @@ def test_a_query_that_the_server_refuses_costs_only_its_kpi(disorder):
         ({"cpu": "x{}"}, "neither"),
         ({"cpu": "x{$containers}[$windows]"}, "placeholder"),
         ({"cpu": "x{$containers} $ "}, "placeholder"),
+        ({"cpu": "$fold(rate(x{$containers}[$window]))"}, "without the other"),
         ({"cpu": "$over(x{$containers})"}, "without \\$window"),
     ],
 )

@@ -9,12 +9,16 @@ A query is a template with these placeholders:
 ``$window``
     a range: of ``rate()``, or the whole bin beside ``$over``;
 ``$over``
-    ``max_over_time`` or ``avg_over_time``: the template is a gauge.
+    ``max_over_time`` or ``avg_over_time``: the template is a gauge;
+``$fold( ... $steps)``
+    where values at several steps inside the bin become one, by ``max_over_time`` or the like. A
+    template without it is folded as a whole, which costs a server several times as much if it
+    aggregates.
 
 A template with ``$over`` reads each sample of the bin. One with ``$window`` only is a rate: its
 mean is the rate over the whole bin, its maximum the largest of short rates whose windows lie
-wholly inside the bin and touch, so that no increment goes unseen. One with neither (a recording
-rule, say) is evaluated at each step of the bin.
+wholly inside the bin and overlap by half, so that no increment goes unseen. One with neither (a
+recording rule, say) is evaluated at each step of the bin.
 
 Prometheus 2 includes both ends of a range, Prometheus 3 leaves out the left one. Gauge ranges here
 end one millisecond short and subqueries begin off their own grid, so that both read the same
@@ -36,7 +40,7 @@ Statistic = Literal["peak", "mean", "std"]
 
 CONTAINERS: Final = 'container!="",container!="POD"'
 PODS: Final = 'pod!=""'
-PLACEHOLDERS: Final = frozenset({"containers", "pods", "window", "over"})
+PLACEHOLDERS: Final = frozenset({"containers", "pods", "window", "over", "fold", "steps"})
 
 _META = re.compile(r"([\\.+*?()|\[\]{}^$])")
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -136,34 +140,56 @@ def range_query(
         cadence: how finely peaks are looked for.
         matchers: the batch's own label matchers, without braces.
     """
+    gauge, rate = "$over" in template, "$window" in template
     if statistic == "std":
-        means = range_query(template, "mean", BIN_S, cadence, matchers)
-        return _over("stddev", means.expr, bin_s, 0, BIN_S)
-    if "$over" in template:
-        over = "max_over_time" if statistic == "peak" else "avg_over_time"
-        return RangeQuery(_fill(template, matchers, window=f"{bin_s * 1000 - 1}ms", over=over), 1)
-    if "$window" not in template:
-        expr = _fill(template, matchers)
-        return _over("max" if statistic == "peak" else "avg", expr, bin_s, 0, cadence.step_s)
-    window = cadence.window_s if statistic == "peak" else max(bin_s, cadence.window_s)
-    if window >= bin_s:
-        return RangeQuery(_fill(template, matchers, window=f"{window}s"), 1)
-    expr = _fill(template, matchers, window=f"{window}s")
-    return _over("max", expr, bin_s, window, cadence.step_s)
+        window_s, fold = BIN_S, _Fold("stddev", bin_s, BIN_S, BIN_S)
+    elif gauge:
+        window_s, fold = bin_s, None
+    elif not rate:
+        over = "max" if statistic == "peak" else "avg"
+        window_s, fold = 0, _Fold(over, bin_s, cadence.step_s, cadence.step_s)
+    elif statistic == "mean":
+        window_s, fold = max(bin_s, cadence.window_s), None
+    else:
+        window_s = cadence.window_s
+        fold = _Fold("max", bin_s, window_s, cadence.step_s) if window_s < bin_s else None
+    places = {
+        "containers": f"{CONTAINERS},{matchers}" if matchers else CONTAINERS,
+        "pods": f"{PODS},{matchers}" if matchers else PODS,
+        "window": f"{window_s * 1000 - 1}ms" if gauge else f"{window_s}s",
+        "over": "max_over_time" if statistic == "peak" else "avg_over_time",
+        "fold": "",
+        "steps": "",
+    }
+    if fold is None:
+        return RangeQuery(Template(template).substitute(places), 1)
+    if "$fold" in template:
+        places |= {"fold": fold.function, "steps": fold.steps}
+        return RangeQuery(Template(template).substitute(places), fold.count)
+    whole = Template(template).substitute(places)
+    return RangeQuery(f"{fold.function}(({whole}){fold.steps})", fold.count)
 
 
-def _over(function: str, expr: str, bin_s: int, window_s: int, step_s: int) -> RangeQuery:
-    """Fold ``expr``, itself reading ``window_s`` back, over the steps wholly inside a bin."""
-    back = bin_s - (window_s or step_s)
-    text = f"{function}_over_time(({expr})[{back + 1}s:{step_s}s])"
-    return RangeQuery(text, back // step_s + 1)
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """Steps of an expression that reads ``reads_s`` back, all of them wholly inside a bin."""
 
+    name: str
+    bin_s: int
+    reads_s: int
+    step_s: int
 
-def _fill(template: str, matchers: str, **ranges: str) -> str:
-    narrowed = f",{matchers}" if matchers else ""
-    return Template(template).substitute(
-        containers=CONTAINERS + narrowed, pods=PODS + narrowed, **ranges
-    )
+    @property
+    def function(self) -> str:
+        return f"{self.name}_over_time"
+
+    @property
+    def steps(self) -> str:
+        return f"[{self.bin_s - self.reads_s + 1}s:{self.step_s}s]"
+
+    @property
+    def count(self) -> int:
+        return (self.bin_s - self.reads_s) // self.step_s + 1
 
 
 def _check_template(name: str, text: str) -> None:
@@ -180,6 +206,11 @@ def _check_template(name: str, text: str) -> None:
         raise SettingsError(
             f"the query of {name} has neither $containers nor $pods",
             fix="Put one between the braces of its selector, so that it can be asked in batches",
+        )
+    if ("fold" in template.get_identifiers()) != ("steps" in template.get_identifiers()):
+        raise SettingsError(
+            f"the query of {name} has one of $fold and $steps without the other",
+            fix="Write $fold(expression$steps)",
         )
     if "over" in template.get_identifiers() and "window" not in template.get_identifiers():
         raise SettingsError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from recommender.errors import TelemetryError
-from recommender.kpis import BIN_S, CATALOGUE
+from recommender.kpis import BIN_S, CATALOGUE, RESOURCES
 from recommender.telemetry.prometheus import promql
 from recommender.telemetry.prometheus.batches import Batch, Selection, pieces, steps_at_once
 from recommender.telemetry.prometheus.client import PrometheusClient
@@ -17,7 +17,7 @@ from recommender.telemetry.prometheus.faults import AccessDenied, QueryTooLarge,
 from recommender.telemetry.prometheus.placement import FloatArray, place
 from recommender.telemetry.prometheus.promql import Cadence, RangeQuery, Statistic
 
-SAMPLES_PER_QUERY: Final = 2_000_000
+SAMPLES_PER_QUERY: Final = 500_000
 
 MOST_FAULTS: Final = 5
 """Queries in a row that may go unanswered before the pass is given up."""
@@ -28,10 +28,11 @@ class Limits:
     """How much a server is asked to do at once.
 
     Attributes:
-        samples: values that one query may make the server hold; the server's own limit is 50
+        samples: values that one query may make the server hold, at 16 bytes each and several
+            times that before its garbage collector comes round; the server's own limit is 50
             million by default.
         points: steps of one query.
-        concurrency: queries under way.
+        concurrency: queries under way, for recent history; for older, one at a time.
     """
 
     samples: int = SAMPLES_PER_QUERY
@@ -92,6 +93,15 @@ class _Question:
     bins: int
 
 
+def cadence_of(kpi: str, cadence: Cadence, bin_s: int) -> Cadence:
+    """Return how finely a KPI is looked at: short peaks in old history only of what is sized.
+
+    An hour of short rates costs the server ten times an hour of five-minute rates.
+    """
+    coarse = bin_s > BIN_S and kpi not in RESOURCES and cadence.window_s < BIN_S
+    return Cadence(BIN_S, BIN_S) if coarse else cadence
+
+
 @dataclass
 class Asking:
     """One pass over one batch.
@@ -128,7 +138,9 @@ class Asking:
             if known.name in self.templates and known.name in from_bin
             for question in self._questions(kpi, batch, grid, from_bin[known.name])
         ]
-        with ThreadPoolExecutor(self.limits.concurrency, "prometheus") as pool:
+        # Nobody waits for older history, and it is what costs a server most.
+        at_once = self.limits.concurrency if grid.step_s == BIN_S else 1
+        with ThreadPoolExecutor(at_once, "prometheus") as pool:
             waiting = [pool.submit(self._answers, question, grid) for question in questions]
             try:
                 return [answer for future in waiting for answer in future.result()]
@@ -147,9 +159,10 @@ class Asking:
     def _query(
         self, kpi: int, statistic: Statistic, selection: Selection, grid: Grid
     ) -> RangeQuery:
-        template = self.templates[CATALOGUE[kpi].name]
+        name = CATALOGUE[kpi].name
+        cadence = cadence_of(name, self.cadence, grid.step_s)
         return promql.range_query(
-            template, statistic, grid.step_s, self.cadence, selection.matchers
+            self.templates[name], statistic, grid.step_s, cadence, selection.matchers
         )
 
     def _answers(self, question: _Question, grid: Grid) -> Sequence[Answer]:

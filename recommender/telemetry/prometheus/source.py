@@ -17,7 +17,13 @@ from recommender.telemetry.prometheus.client import PrometheusClient
 from recommender.telemetry.prometheus.inventory import batches, scrape_interval
 from recommender.telemetry.prometheus.ownership import Owners, host_network_pods
 from recommender.telemetry.prometheus.promql import Cadence, range_query, templates
-from recommender.telemetry.prometheus.questions import SAMPLES_PER_QUERY, Asking, Grid, Limits
+from recommender.telemetry.prometheus.questions import (
+    SAMPLES_PER_QUERY,
+    Asking,
+    Grid,
+    Limits,
+    cadence_of,
+)
 from recommender.telemetry.prometheus.report import KpiHealth, SourceReport
 
 log = logging.getLogger(__name__)
@@ -226,8 +232,10 @@ class PrometheusSource:
         start = grid.first_end_s - grid.step_s
         day = min(grid.bins, RECENT_S // grid.step_s)
         costs = [
-            range_query(text, statistic, grid.step_s, self._cadence).samples_per_step
-            for text in self._templates.values()
+            range_query(
+                text, statistic, grid.step_s, cadence_of(kpi, self._cadence, grid.step_s)
+            ).samples_per_step
+            for kpi, text in self._templates.items()
             for statistic in grid.statistics
         ]
         per_pod = CONTAINERS_PER_POD * day * (max(costs, default=1) + 1)
