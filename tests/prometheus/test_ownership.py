@@ -179,3 +179,16 @@ def test_the_network_of_a_pod_is_that_of_each_living_container_and_never_of_its_
     assert np.isnan(block.peak[row, RX, 14:]).all()
     block, row = series[WorkloadKey("ns", "Pod", "agent", "app")]
     assert np.isnan(block.peak[row, RX]).all()
+
+
+def test_one_cluster_of_several_in_one_server(launch, cluster):
+    times = span(0, HOUR)
+    for name, kind, memory in (("a", "StatefulSet", 1e6), ("b", "DaemonSet", 9e6)):
+        cluster.container(("ns", "p", "app"), times, memory=steady(times, memory), cluster=name)
+        cluster.owner(("Pod", "ns", "p"), (kind, "web"), times, cluster=name)
+    server = launch(cluster.lines)
+    for samples in (500_000, 10):
+        series, _ = load(server, end=T0 + HOUR, labels={"cluster": "a"}, samples_per_query=samples)
+        ((key, (block, row)),) = series.items()
+        assert key == WorkloadKey("ns", "StatefulSet", "web", "app")
+        assert np.nanmax(block.peak[row, MEMORY]) == np.float32(1e6)

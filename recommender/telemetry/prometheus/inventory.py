@@ -8,16 +8,16 @@ from typing import Final
 from recommender.telemetry.prometheus.batches import Batch, Selection, plan
 from recommender.telemetry.prometheus.client import PrometheusClient
 from recommender.telemetry.prometheus.ownership import LONGEST_LABEL, Owners
-from recommender.telemetry.prometheus.promql import CONTAINERS, one_of
+from recommender.telemetry.prometheus.promql import CONTAINERS, both, one_of
 
 USAGE: Final = "container_memory_working_set_bytes"
 """The metric that every container has, and that pods are found by."""
 
 
-def scrape_interval(client: PrometheusClient, at_s: int) -> float | None:
+def scrape_interval(client: PrometheusClient, at_s: int, matchers: str = "") -> float | None:
     """Return the usual distance between two samples of a container, in seconds; None if unseen."""
     for back_s in (600, 3600):
-        count = f"count_over_time({USAGE}{{{CONTAINERS}}}[{back_s}s])"
+        count = f"count_over_time({USAGE}{{{both(CONTAINERS, matchers)}}}[{back_s}s])"
         samples = client.number(f"quantile(0.5, {count})", at_s)
         if samples is not None and samples > 1:
             usual = (5, 10, 15, 20, 30, 60, 120, 180, 300)
@@ -33,6 +33,7 @@ def batches(
     *,
     most_pods: int,
     namespaces: Collection[str] = (),
+    matchers: str = "",
 ) -> list[Batch]:
     """Divide the pods that were there in a range of time into batches.
 
@@ -43,6 +44,7 @@ def batches(
         end_s: end of the range.
         most_pods: pods in one query.
         namespaces: only these; empty stands for all.
+        matchers: label matchers of every question.
     """
     wanted = frozenset(namespaces)
     pods: dict[str, dict[str, object]] = {}
@@ -52,13 +54,14 @@ def batches(
     total = sum(map(len, pods.values()))
     if total and total <= most_pods:
         return [(Selection(tuple(sorted(wanted)), (), total),)]
-    found = client.label_values("namespace", f"{USAGE}{{{CONTAINERS}}}", start_s, end_s)
+    usage = both(CONTAINERS, matchers)
+    found = client.label_values("namespace", f"{USAGE}{{{usage}}}", start_s, end_s)
     for namespace in found:
         if len(namespace) > LONGEST_LABEL or (wanted and namespace not in wanted):
             continue
         known = pods.setdefault(namespace, {})
         if not known or len(known) > most_pods:
-            selector = f"{USAGE}{{{CONTAINERS},{one_of('namespace', [namespace])}}}"
+            selector = f"{USAGE}{{{both(usage, one_of('namespace', [namespace]))}}}"
             for pod in client.label_values("pod", selector, start_s, end_s):
                 if len(pod) <= LONGEST_LABEL and pod not in known:
                     known[pod] = _workload(owners, namespace, pod)

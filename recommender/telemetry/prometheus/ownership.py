@@ -17,7 +17,7 @@ from recommender.errors import SourceRefused
 from recommender.kpis import BIN_S
 from recommender.telemetry.prometheus.client import PrometheusClient
 from recommender.telemetry.prometheus.faults import QueryTooLarge
-from recommender.telemetry.prometheus.promql import one_of
+from recommender.telemetry.prometheus.promql import both, one_of
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +97,12 @@ class Owners:
                 found.append(Span(top.kind, top.name, after, until))
         return tuple(found)
 
-    def learn(self, client: PrometheusClient, start_s: int, end_s: int) -> None:
+    def learn(self, client: PrometheusClient, start_s: int, end_s: int, matchers: str = "") -> None:
         """Add the owners that were known to kube-state-metrics in a range of time."""
         for edge in _EDGES:
             owners: dict[Child, dict[tuple[str, str], None]] = {}
             controllers: dict[Child, dict[tuple[str, str], None]] = {}
-            for labels in _series(client, edge.metric, start_s, end_s):
+            for labels in _series(client, f"{edge.metric}{{{matchers}}}", start_s, end_s):
                 child, owner = _child(edge, labels), _owner(labels)
                 if child is None:
                     continue
@@ -111,7 +111,9 @@ class Owners:
                     controllers.setdefault(child, {})[owner] = None
             owners |= controllers
             several = [child for child, known in owners.items() if len(known) > 1]
-            timelines = _timelines(client, edge, several, start_s, end_s) if several else {}
+            timelines = {}
+            if several:
+                timelines = _timelines(client, edge, several, (start_s, end_s), matchers)
             for child, known in owners.items():
                 spans = timelines.get(child) or (Span(*next(reversed(known))),)
                 self._spans[child] = _joined(self._spans.get(child), spans, start_s)
@@ -124,11 +126,13 @@ class Owners:
 
 
 def host_network_pods(
-    client: PrometheusClient, start_s: int, end_s: int
+    client: PrometheusClient, start_s: int, end_s: int, matchers: str = ""
 ) -> frozenset[tuple[str, str]]:
     """Return namespace and name of the pods whose network counters are those of their node."""
     pods = set()
-    for labels in _series(client, 'kube_pod_info{host_network="true"}', start_s, end_s):
+    on_the_node = both('host_network="true"', matchers)
+    selector = f"kube_pod_info{{{on_the_node}}}"
+    for labels in _series(client, selector, start_s, end_s):
         child = _child(_EDGES[0], labels)
         if child is not None:
             pods.add((child.namespace, child.name))
@@ -168,16 +172,21 @@ def _owner(labels: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _timelines(
-    client: PrometheusClient, edge: _Edge, children: list[Child], start_s: int, end_s: int
+    client: PrometheusClient,
+    edge: _Edge,
+    children: list[Child],
+    during_s: tuple[int, int],
+    matchers: str,
 ) -> dict[Child, tuple[Span, ...]]:
     """Return when which owner held, for the few names that had several one after the other."""
+    start_s, end_s = during_s
     step = BIN_S * max(1, -(-(end_s - start_s) // (BIN_S * 5000)))
     begin, end = -(-start_s // step) * step, end_s // step * step
     seen: dict[Child, dict[tuple[str, str], tuple[int, int]]] = {}
     for offset in range(0, len(children), _TIMELINES_AT_ONCE):
         some = {child.name for child in children[offset : offset + _TIMELINES_AT_ONCE]}
         for label in (edge.child_label, f"exported_{edge.child_label}"):
-            query = f"{edge.metric}{{{one_of(label, some)}}}"
+            query = f"{edge.metric}{{{both(one_of(label, some), matchers)}}}"
             try:
                 matrix = client.matrix(query, begin, end, step)
             except SourceRefused as error:

@@ -107,6 +107,11 @@ def one_of(label: str, values: Iterable[str]) -> str:
     return f"{label}=~{quoted(alternatives)}"
 
 
+def both(*matchers: str) -> str:
+    """Join label matchers, leaving out empty ones."""
+    return ",".join(matcher for matcher in matchers if matcher)
+
+
 def templates(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the template of each KPI, in the catalogue's order.
 
@@ -154,8 +159,8 @@ def range_query(
         window_s = cadence.window_s
         fold = _Fold("max", bin_s, window_s, cadence.step_s) if window_s < bin_s else None
     places = {
-        "containers": f"{CONTAINERS},{matchers}" if matchers else CONTAINERS,
-        "pods": f"{PODS},{matchers}" if matchers else PODS,
+        "containers": both(CONTAINERS, matchers),
+        "pods": both(PODS, matchers),
         "window": f"{window_s * 1000 - 1}ms" if gauge else f"{window_s}s",
         "over": "max_over_time" if statistic == "peak" else "avg_over_time",
         "fold": "",

@@ -107,6 +107,11 @@ class Asking:
     """One pass over one batch.
 
     Attributes:
+        client: who is asked.
+        templates: of each KPI.
+        cadence: how finely peaks are looked for.
+        limits: how much at once.
+        matchers: label matchers of every query, besides the batch's own.
         failures: by KPI, the first error.
         halved: questions that had to be divided.
     """
@@ -115,6 +120,7 @@ class Asking:
     templates: Mapping[str, str]
     cadence: Cadence
     limits: Limits
+    matchers: str = ""
     failures: dict[str, TelemetryError] = field(default_factory=dict)
     halved: int = 0
     _faults: int = 0
@@ -161,9 +167,8 @@ class Asking:
     ) -> RangeQuery:
         name = CATALOGUE[kpi].name
         cadence = cadence_of(name, self.cadence, grid.step_s)
-        return promql.range_query(
-            self.templates[name], statistic, grid.step_s, cadence, selection.matchers
-        )
+        matchers = promql.both(self.matchers, selection.matchers)
+        return promql.range_query(self.templates[name], statistic, grid.step_s, cadence, matchers)
 
     def _answers(self, question: _Question, grid: Grid) -> Sequence[Answer]:
         try:

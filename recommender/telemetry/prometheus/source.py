@@ -16,7 +16,7 @@ from recommender.telemetry.prometheus.blocks import Assembly, Leftovers
 from recommender.telemetry.prometheus.client import PrometheusClient
 from recommender.telemetry.prometheus.inventory import batches, scrape_interval
 from recommender.telemetry.prometheus.ownership import Owners, host_network_pods
-from recommender.telemetry.prometheus.promql import Cadence, range_query, templates
+from recommender.telemetry.prometheus.promql import Cadence, both, one_of, range_query, templates
 from recommender.telemetry.prometheus.questions import (
     SAMPLES_PER_QUERY,
     Asking,
@@ -51,6 +51,7 @@ class PrometheusSource:
         *,
         queries: Mapping[str, str] | None = None,
         namespaces: Collection[str] = (),
+        labels: Mapping[str, str] | None = None,
         samples_per_query: int = SAMPLES_PER_QUERY,
         lag_s: int = 60,
         overlap_bins: int = 2,
@@ -64,6 +65,8 @@ class PrometheusSource:
             queries: own query templates by KPI name, see
                 :mod:`recommender.telemetry.prometheus.promql`; an empty one switches a KPI off.
             namespaces: only these; empty stands for all.
+            labels: values that every series must have, such as the cluster's where one server
+                holds several.
             samples_per_query: values that one query may make the server hold in memory.
             lag_s: how long after its end a bin is read: scrapes take time to arrive.
             overlap_bins: bins that each delta reads again, for samples that came later still.
@@ -77,6 +80,9 @@ class PrometheusSource:
         self.report = SourceReport()
         self._settings = settings
         self._templates = templates(queries)
+        self._matchers = both(
+            *(one_of(label, [value]) for label, value in sorted((labels or {}).items()))
+        )
         self._namespaces = tuple(sorted(set(namespaces)))
         self._limits = Limits(samples_per_query, settings.max_points, settings.concurrency)
         self._lag_s, self._overlap_bins, self._clock = lag_s, overlap_bins, clock
@@ -164,12 +170,12 @@ class PrometheusSource:
         report.skew_s = self.client.clock_skew_s()
         report.scrape_interval_s = self.report.scrape_interval_s
         if report.scrape_interval_s is None:
-            report.scrape_interval_s = scrape_interval(self.client, end_s)
+            report.scrape_interval_s = scrape_interval(self.client, end_s, self._matchers)
             self._cadence = self._chosen_cadence(report.scrape_interval_s or USUAL_INTERVAL_S)
         report.window_s = self._cadence.window_s
-        self._owners.learn(self.client, start_s, end_s)
+        self._owners.learn(self.client, start_s, end_s, self._matchers)
         self._owners.forget(end_s - RECENT_S)
-        self._node_network = host_network_pods(self.client, start_s, end_s)
+        self._node_network = host_network_pods(self.client, start_s, end_s, self._matchers)
         report.owned_pods = len(self._owners)
         report.owners_missing = len(self._owners) == 0
         report.kpis = {
@@ -190,7 +196,9 @@ class PrometheusSource:
         failed: set[str] = set()
         leftovers = Leftovers()
         for batch in self._batches(grid):
-            asking = Asking(self.client, self._templates, self._cadence, self._limits)
+            asking = Asking(
+                self.client, self._templates, self._cadence, self._limits, self._matchers
+            )
             answers = asking.ask(batch, grid, from_bin)
             assembly = Assembly(
                 grid,
@@ -247,4 +255,5 @@ class PrometheusSource:
             grid.last_end_s,
             most_pods=most_pods,
             namespaces=self._namespaces,
+            matchers=self._matchers,
         )
