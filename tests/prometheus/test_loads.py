@@ -9,7 +9,7 @@ from recommender.errors import SourceRefused
 from recommender.kpis import KPIS
 from recommender.settings import PrometheusSettings
 from recommender.telemetry.prometheus import PrometheusSource
-from recommender.telemetry.prometheus.faults import ServerFault
+from recommender.telemetry.prometheus.faults import OutOfTime, ServerFault
 
 pytestmark = pytest.mark.prometheus
 
@@ -181,3 +181,33 @@ def test_a_question_too_large_for_the_server_is_asked_in_parts(launch, new_clust
         assert source.report.halved > 0
     assert len(block.keys) == 8
     assert block.peak[:, CPU] == pytest.approx(0.5, rel=1e-5)
+
+
+def test_a_question_that_takes_too_long_is_asked_in_parts(server, monkeypatch):
+    with PrometheusSource(settings(server)) as source:
+        matrix = source.client.matrix
+
+        def slow(query, start, end, step):
+            if "working_set" in query and end - start > 1200:
+                raise OutOfTime("30 s were not enough")
+            return matrix(query, start, end, step)
+
+        monkeypatch.setattr(source.client, "matrix", slow)
+        (block,) = source.blocks(LONG, LONG + HOUR)
+        assert source.report.halved > 0
+        assert source.report.kpis["memory"].state == "ok"
+        assert np.isfinite(block.peak[:, MEMORY, 1:]).all()
+
+
+def test_a_server_that_hangs_is_not_asked_for_ever(server, monkeypatch):
+    with PrometheusSource(settings(server)) as source:
+        asked = []
+
+        def hanging(*question):
+            asked.append(question)
+            raise OutOfTime("nothing in 30 s")
+
+        monkeypatch.setattr(source.client, "matrix", hanging)
+        with pytest.raises(OutOfTime):
+            list(source.blocks(LONG, LONG + HOUR))
+        assert len(asked) < 20

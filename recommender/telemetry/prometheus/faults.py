@@ -28,6 +28,10 @@ class ServerFault(SourceUnreachable):
     """No usable answer from the server, after retries; later it may be there again."""
 
 
+class OutOfTime(ServerFault):
+    """No answer in time: the server is too slow for this query, or does not answer at all."""
+
+
 class _Refusal(msgspec.Struct, rename="camel"):
     status: str = ""
     error_type: str = ""
@@ -47,7 +51,7 @@ def check_response(response: requests.Response, *_args: Any, **_kwargs: Any) -> 
     kind = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
     status = response.status_code
     if status == 200:
-        if kind in ("", "application/json", "text/json"):
+        if not kind.endswith(("html", "xml")):
             return
         response.close()
         raise MalformedHistory(
@@ -70,7 +74,8 @@ def named(address: str, timeout_s: float) -> Iterator[None]:
             "and check that the name in the URL is in that certificate",
         ) from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise ServerFault(
+        slow = not isinstance(error, requests.exceptions.ConnectTimeout)
+        raise (OutOfTime if slow else ServerFault)(
             f"{address} gave no answer within {timeout_s:g} s",
             fix="Raise prometheus.timeout_s, or give Prometheus more CPU or memory",
         ) from error
@@ -126,7 +131,7 @@ def _refusal(response: requests.Response, status: int) -> TelemetryError:  # noq
             fix="Lower prometheus.requests_per_s and prometheus.concurrency",
         )
     if said.error_type == "timeout" or status in (408, 504):
-        return QueryTooLarge(
+        return OutOfTime(
             f"{address} ran out of time over a query ({status}){words}",
             fix="Raise prometheus.timeout_s, or give Prometheus more CPU",
         )

@@ -16,7 +16,7 @@ import numpy as np
 from recommender.errors import SourceRefused
 from recommender.kpis import BIN_S
 from recommender.telemetry.prometheus.client import PrometheusClient
-from recommender.telemetry.prometheus.faults import QueryTooLarge
+from recommender.telemetry.prometheus.faults import OutOfTime, QueryTooLarge
 from recommender.telemetry.prometheus.promql import both, one_of
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ def _series(
     """List series, in halves of the time where the whole is too much for one answer."""
     try:
         return client.series(selector, start_s, end_s)
-    except QueryTooLarge:
+    except (QueryTooLarge, OutOfTime):
         if end_s - start_s <= BIN_S:
             raise
         middle = (start_s + end_s) // 2

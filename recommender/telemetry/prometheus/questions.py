@@ -13,7 +13,12 @@ from recommender.kpis import BIN_S, CATALOGUE, RESOURCES
 from recommender.telemetry.prometheus import promql
 from recommender.telemetry.prometheus.batches import Batch, Selection, pieces, steps_at_once
 from recommender.telemetry.prometheus.client import PrometheusClient
-from recommender.telemetry.prometheus.faults import AccessDenied, QueryTooLarge, ServerFault
+from recommender.telemetry.prometheus.faults import (
+    AccessDenied,
+    OutOfTime,
+    QueryTooLarge,
+    ServerFault,
+)
 from recommender.telemetry.prometheus.placement import FloatArray, place
 from recommender.telemetry.prometheus.promql import Cadence, RangeQuery, Statistic
 
@@ -177,7 +182,7 @@ class Asking:
             raise
         except ServerFault as error:
             with self._lock:
-                self._faults += 1
+                self._faults += not isinstance(error, OutOfTime)  # those are counted already
                 given_up = self._faults >= MOST_FAULTS
             if given_up:
                 raise
@@ -199,11 +204,12 @@ class Asking:
         query = self._query(question.kpi, question.statistic, question.selection, grid)
         try:
             matrix = self.client.matrix(query.expr, first, last, grid.step_s)
-        except QueryTooLarge:
+        except (QueryTooLarge, OutOfTime) as error:
             parts = _halves(question)
-            if not parts:
-                raise
             with self._lock:
+                self._faults += isinstance(error, OutOfTime)
+                if not parts or self._faults >= MOST_FAULTS:
+                    raise
                 self.halved += 1
             return [answer for part in parts for answer in self._whole_or_halves(part, grid)]
         rows = place(matrix, first, grid.step_s, question.bins)

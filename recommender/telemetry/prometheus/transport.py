@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 RETRIES: Final = 3
 BACK_OFF_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
+PATIENCE_S: Final = 5.0
+"""What took a server longer to refuse is not asked again as it was: it ran out of time over it."""
 RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -135,9 +137,12 @@ class PoliteAdapter(HTTPAdapter):
             except (requests.ConnectionError, requests.Timeout) as error:
                 if last or isinstance(error, requests.exceptions.SSLError):
                     raise
+                if isinstance(error, requests.ReadTimeout) and attempt > 0:
+                    raise  # it worked all that time; once more would only wear it down
                 wait, why = self._wait(attempt, None), type(error).__name__
             else:
-                if last or response.status_code not in RETRIED:
+                slow = response.elapsed.total_seconds() > PATIENCE_S
+                if last or slow or response.status_code not in RETRIED:
                     return response
                 wait, why = self._wait(attempt, response), str(response.status_code)
                 response.close()
