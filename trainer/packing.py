@@ -30,6 +30,8 @@ from recommender.errors import BundleError
 from recommender.fingerprint.schema import SCHEMA
 from trainer.export import answers, export_network
 from trainer.model_card import render_card
+from trainer.plan import TrainingPlan
+from trainer.train import Trained, code_revision, plan_as_text
 
 MOST_BYTES: Final = 4 * 2**20
 PARITY_TOLERANCE: Final = 1e-3
@@ -63,6 +65,38 @@ class Provenance:
 
 
 def pack(
+    store: Path,
+    trained: Trained,
+    plan: TrainingPlan,
+    *,
+    results: dict[str, float] | None = None,
+    limits: tuple[str, ...] = (),
+    only: bool = False,
+) -> Path:
+    """Pack what a training run made; see :func:`pack_network`.
+
+    Args:
+        store: folder of bundles.
+        trained: what the run made.
+        plan: how it was made.
+        results: figures of the evaluation.
+        limits: what not to expect of it, one sentence each.
+        only: remove all other bundles of the store afterwards.
+    """
+    provenance = Provenance(
+        calibration=trained.calibration,
+        data=trained.data,
+        training_window_s=trained.window_s,
+        code_revision=code_revision(),
+        seed=plan.seed,
+        settings=plan_as_text(plan),
+        results=results or {},
+        limits=limits,
+    )
+    return pack_network(store, trained.network, provenance, only=only)
+
+
+def pack_network(
     store: Path,
     network: nn.Module,
     provenance: Provenance,

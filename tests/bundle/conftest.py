@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trainer.network import Network, NetworkShape
-from trainer.packing import Provenance, pack, uncalibrated
+from trainer.packing import Provenance, pack_network, uncalibrated
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def provenance():
 
 @pytest.fixture(scope="session")
 def packed(tmp_path_factory, network, provenance):
-    return pack(
+    return pack_network(
         tmp_path_factory.mktemp("store"), network, provenance, bundle_id="first", created_at_s=0
     )
 

@@ -12,7 +12,9 @@ from recommender.fingerprint.schema import SCHEMA
 from trainer import packing
 from trainer.export import TOLERANCE, ParityError, check_parity, export_network
 from trainer.network import Network, NetworkShape
-from trainer.packing import Provenance, pack, uncalibrated
+from trainer.packing import Provenance, pack, pack_network, uncalibrated
+from trainer.plan import TrainingPlan
+from trainer.train import Trained
 
 
 class TestExport:
@@ -56,7 +58,7 @@ class TestExport:
 
 class TestPack:
     def test_bundle_is_named_by_day_and_digest(self, tmp_path, network, provenance):
-        folder = pack(tmp_path, network, provenance, created_at_s=1_700_000_000)
+        folder = pack_network(tmp_path, network, provenance, created_at_s=1_700_000_000)
         assert folder.name.startswith("20231114-")
         assert (tmp_path / "current").read_text() == f"{folder.name}\n"
         assert sorted(file.name for file in folder.iterdir()) == [
@@ -69,40 +71,40 @@ class TestPack:
 
     def test_reproducible(self, tmp_path, network, provenance, monkeypatch):
         monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
-        one = pack(tmp_path / "one", network, provenance)
-        two = pack(tmp_path / "two", network, provenance)
+        one = pack_network(tmp_path / "one", network, provenance)
+        two = pack_network(tmp_path / "two", network, provenance)
         assert one.name == two.name
         assert (one / "SHA256SUMS").read_bytes() == (two / "SHA256SUMS").read_bytes()
 
     def test_pointer_moves_and_others_stay(self, tmp_path, network, provenance):
-        pack(tmp_path, network, provenance, bundle_id="first")
-        pack(tmp_path, network, provenance, bundle_id="second")
+        pack_network(tmp_path, network, provenance, bundle_id="first")
+        pack_network(tmp_path, network, provenance, bundle_id="second")
         assert load_bundle(tmp_path, SCHEMA).manifest.id == "second"
         assert load_bundle(tmp_path / "first", SCHEMA).manifest.id == "first"
 
     def test_only_one_is_left_where_asked_for(self, tmp_path, network, provenance):
         (tmp_path / "notes").mkdir()
-        pack(tmp_path, network, provenance, bundle_id="first")
-        pack(tmp_path, network, provenance, bundle_id="second", only=True)
+        pack_network(tmp_path, network, provenance, bundle_id="first")
+        pack_network(tmp_path, network, provenance, bundle_id="second", only=True)
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["current", "notes", "second"]
 
     def test_name_that_is_taken(self, tmp_path, network, provenance):
-        pack(tmp_path, network, provenance, bundle_id="first")
+        pack_network(tmp_path, network, provenance, bundle_id="first")
         with pytest.raises(BundleError, match="there already"):
-            pack(tmp_path, network, provenance, bundle_id="first")
+            pack_network(tmp_path, network, provenance, bundle_id="first")
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["current", "first"]
 
     @pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "current", ".."])
     def test_name_that_is_none(self, tmp_path, network, provenance, name):
         with pytest.raises(BundleError, match="cannot name a bundle"):
-            pack(tmp_path / "store", network, provenance, bundle_id=name)
+            pack_network(tmp_path / "store", network, provenance, bundle_id=name)
         assert list((tmp_path / "store").iterdir()) == []
 
     def test_failure_leaves_the_old_bundle(self, tmp_path, network, provenance, monkeypatch):
-        pack(tmp_path, network, provenance, bundle_id="first")
+        pack_network(tmp_path, network, provenance, bundle_id="first")
         monkeypatch.setattr(packing, "MOST_BYTES", 1000)
         with pytest.raises(BundleError, match="bytes"):
-            pack(tmp_path, network, provenance, bundle_id="second")
+            pack_network(tmp_path, network, provenance, bundle_id="second")
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["current", "first"]
         assert load_bundle(tmp_path, SCHEMA).manifest.id == "first"
 
@@ -111,7 +113,7 @@ class TestPack:
         with torch.no_grad():
             broken.quantiles.bias.fill_(float("nan"))
         with pytest.raises(ParityError):
-            pack(tmp_path, broken, provenance)
+            pack_network(tmp_path, broken, provenance)
         assert list(tmp_path.iterdir()) == []
 
     def test_calibration_travels(self, tmp_path, network):
@@ -122,11 +124,22 @@ class TestPack:
         provenance = Provenance(
             calibration=table, data=[], training_window_s={}, code_revision="x", seed=0
         )
-        pack(tmp_path, network, provenance)
+        pack_network(tmp_path, network, provenance)
         assert load_bundle(tmp_path, SCHEMA).manifest.calibration == table
 
+    def test_training_run(self, tmp_path, network):
+        source = DataSource(name="s", sha256="0" * 64, licence="MIT", entities=3, samples=30)
+        trained = Trained(network, uncalibrated(), [source], {"s": (300, 86400)})
+        folder = pack(tmp_path, trained, TrainingPlan(seed=11), results={"s hourly": 2.5})
+        manifest = load_bundle(folder, SCHEMA).manifest
+        assert manifest.seed == 11
+        assert manifest.data == [source]
+        assert manifest.training_window_s == {"s": (300, 86400)}
+        assert manifest.results == {"s hourly": 2.5}
+        assert manifest.settings["shape_encoder"] == "gru"
+
     def test_full_size_network_fits(self, tmp_path, provenance):
-        folder = pack(tmp_path, Network(NetworkShape()), provenance)
+        folder = pack_network(tmp_path, Network(NetworkShape()), provenance)
         size = sum(file.stat().st_size for file in folder.iterdir())
         assert size <= 4 * 2**20
 
@@ -146,7 +159,7 @@ class TestCard:
             results={"azure_v1 hourly": 2.7512},
             limits=("Short-lived workloads were not among the data.",),
         )
-        card = (pack(tmp_path, network, provenance) / "CARD.md").read_text()
+        card = (pack_network(tmp_path, network, provenance) / "CARD.md").read_text()
         row = (
             "| azure_v1 | CC-BY 4.0 | 87 | 12,345 | 1970-01-02 to 1970-01-21 | `abababababababab` |"
         )
