@@ -74,6 +74,9 @@ class Replay:
         policy: how requests are sized.
         clock: the cluster's local time.
         progress: called with the number of five-minute bins done.
+        in_force: asked at each decision for the requests that a cluster would report then,
+            float32 ``[entities, 2]`` in cores and bytes, NaN where unknown; None: those that
+            sizing last decided are in force.
     """
 
     history: RecordedHistory
@@ -82,6 +85,7 @@ class Replay:
     policy: Policy = BALANCED
     clock: Clock = field(default_factory=Clock)
     progress: Callable[[int], None] = lambda _: None
+    in_force: Callable[[int], FloatArray | None] = lambda _: None
 
     def steps(self) -> Iterator[Step]:
         """Yield each decision, in order of time."""
@@ -104,6 +108,9 @@ class Replay:
                 batch = batch.take(seen)
                 forecast = self.forecaster.forecast(batch, rows[seen], self.clock)
                 if decides:
+                    requests = self.in_force(now)
+                    if requests is not None:
+                        sizer.assume(rows, requests)
                     sizing = sizer.decide(batch, rows[seen], forecast)
                     yield Step(now, rows[seen], forecast, sizing)
             self.progress(1)

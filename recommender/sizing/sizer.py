@@ -71,6 +71,22 @@ class Sizer:
             for resource, rule in (("cpu", policy.cpu), ("memory", policy.memory))
         }
 
+    def assume(self, rows: IntArray, requests: FloatArray) -> None:
+        """Take requests as they are in force, such as a cluster reports them.
+
+        They cost no change of the budget.
+
+        Args:
+            rows: int64 ``[n]``, where each container's state is kept.
+            requests: float32 ``[n, 2]``, cpu (cores) and memory (bytes); NaN where unknown, which
+                leaves what is remembered.
+        """
+        for place, resource in enumerate(SIZED):
+            held = self._held[resource]
+            held.extend(int(rows.max(initial=-1)) + 1)
+            known = np.isfinite(requests[:, place])
+            held.applied[rows[known]] = requests[known, place]
+
     def decide(self, batch: WindowBatch, rows: IntArray, forecast: Forecast) -> Sizing:
         """Decide for the containers of a forecast.
 
