@@ -8,8 +8,10 @@ import pytest
 
 from recommender.kpis import KPIS
 from recommender.settings import PrometheusSettings
+from recommender.telemetry import codes
 from recommender.telemetry.history import WorkloadKey
 from recommender.telemetry.prometheus import PrometheusSource
+from recommender.telemetry.window import RollingWindows
 
 pytestmark = pytest.mark.prometheus
 
@@ -106,6 +108,31 @@ def test_hourly_blocks_hold_maximum_mean_and_spread_of_the_five_minute_means(azu
             assert hourly.peak[row, CPU, column] == pytest.approx(peak[inside].max(), rel=1e-4)
             assert hourly.mean[row, CPU, column] == pytest.approx(mean[inside].mean(), rel=1e-3)
             assert hourly.std[row, CPU, column] == pytest.approx(mean[inside].std(), abs=1e-5)
+
+
+def test_a_first_load_fills_the_rolling_window_with_both_resolutions(azure):
+    server, truth = azure
+    ends = next(iter(truth.values()))[0]
+    windows = RollingWindows()
+    with PrometheusSource(
+        PrometheusSettings(url=server.url, requests_per_s=500), samples_per_query=9000
+    ) as source:
+        for block in source.blocks(int(ends[0]) - 300, int(ends[-1])):
+            windows.ingest(block)
+    view = windows.snapshot()
+    assert view.now_s == ends[-1]
+    recent, hourly = codes.decode(view.recent), codes.decode(view.hourly)
+    for row, key in enumerate(windows.keys):
+        times, peak, mean = truth[key]
+        np.testing.assert_allclose(recent[row, CPU, 0], peak[-288:], rtol=2e-3)
+        np.testing.assert_allclose(recent[row, CPU, 1], mean[-288:], rtol=2e-3)
+        for back in range(46):
+            hour_end = int(ends[-1]) // 3600 * 3600 - 3600 * back
+            inside = (times > hour_end - 3600) & (times <= hour_end)
+            assert inside.sum() == 12
+            at = hourly.shape[3] - 1 - back
+            assert hourly[row, CPU, 0, at] == pytest.approx(peak[inside].max(), rel=2e-3)
+            assert hourly[row, CPU, 1, at] == pytest.approx(mean[inside].mean(), rel=2e-3)
 
 
 def test_small_queries_give_the_same_as_large_ones(azure):
