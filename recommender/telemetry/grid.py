@@ -12,6 +12,9 @@ from recommender.kpis import BIN_S
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
+LARGEST = float(np.finfo(np.float32).max)
+"""A reading above this is a fault of the source, as a negative one is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bins:
@@ -43,8 +46,9 @@ def to_bins(
 ) -> Bins:
     """Place the samples of one series on the grid.
 
-    Samples may come in any order and more than once; invalid ones (NaN, infinite, negative) and
-    those outside the grid are left out.
+    Samples may come in any order and more than once; invalid ones (NaN, infinite, negative, above
+    :data:`LARGEST`) and those outside the grid are left out. Where only one of ``value`` and
+    ``peak_value`` is valid, it stands for both; a maximum below its own value is not believed.
 
     Args:
         timestamp_s: int64 ``[samples]``, seconds since the epoch.
@@ -56,13 +60,27 @@ def to_bins(
         bin_s: width of a bin.
     """
     slot = (bin_end(timestamp_s, bin_s) - first_end_s) // bin_s
-    good = (slot >= 0) & (slot < bins) & np.isfinite(value) & (value >= 0)
-    top = value if peak_value is None else np.where(np.isfinite(peak_value), peak_value, value)
-    slot, kept, top = slot[good], value[good].astype(np.float64), top[good].astype(np.float32)
+    middle = _valid(value)
+    if peak_value is None:
+        top = middle
+    else:
+        top = np.fmax(middle, _valid(peak_value))
+        middle = np.where(np.isnan(middle), top, middle)
+    good = (slot >= 0) & (slot < bins) & ~np.isnan(middle)
+    slot, middle, top = slot[good], middle[good], top[good]
     count = np.bincount(slot, minlength=bins)
-    total = np.bincount(slot, weights=kept, minlength=bins)
-    peak = np.full(bins, -np.inf, np.float32)
+    total = np.bincount(slot, weights=middle, minlength=bins)
+    peak = np.full(bins, -np.inf)
     np.maximum.at(peak, slot, top)
-    with np.errstate(invalid="ignore"):
-        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
-    return Bins(first_end_s, np.where(count > 0, peak, np.float32(np.nan)), mean)
+    seen = count > 0
+    return Bins(
+        first_end_s,
+        np.where(seen, peak, np.nan).astype(np.float32),
+        np.where(seen, total / np.maximum(count, 1), np.nan).astype(np.float32),
+    )
+
+
+def _valid(value: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the values as float64, NaN where no KPI can have such a one."""
+    wide = value.astype(np.float64)
+    return np.where((wide >= 0) & (wide <= LARGEST), wide, np.nan)
