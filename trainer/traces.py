@@ -21,6 +21,7 @@ from recommender.telemetry.window import (
     HOURLY_BINS,
     RECENT_BINS,
     WindowBatch,
+    moments,
 )
 
 TEST_SHARE: Final = 30
@@ -45,7 +46,8 @@ UNITS: Final[dict[str, Units]] = {
 
 def split_number(source: str, group: str) -> int:
     """Return a group's lot, 0 to 99: below 30 it is a test group (see docs/results.md)."""
-    return int(hashlib.sha1(f"{source}:{group}".encode()).hexdigest()[:8], 16) % 100
+    digest = hashlib.sha1(f"{source}:{group}".encode(), usedforsecurity=False)
+    return int(digest.hexdigest()[:8], 16) % 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,7 @@ def read_source(path: Path) -> Source:
         MalformedHistory: see :func:`recommender.telemetry.recorded.read_recorded`.
     """
     units = UNITS.get(path.stem, Units())
-    history = read_recorded(
-        path, cpu_per_unit=units.cpu_cores, memory_per_unit=units.memory_bytes
-    )
+    history = read_recorded(path, cpu_per_unit=units.cpu_cores, memory_per_unit=units.memory_bytes)
     return to_source(history)
 
 
@@ -143,28 +143,20 @@ def to_source(history: RecordedHistory) -> Source:
 def _summarise(recent: CodeArray, lead: int, hours: int) -> CodeArray:
     """Return hourly codes ``[entities, 3, hours]`` of one KPI's ``[entities, 2, bins]``."""
     entities = recent.shape[0]
+    found = np.zeros((entities, 3, hours), np.uint16)
+    if hours == 0:
+        return found
     padded = np.zeros((entities, 2, hours * BINS_PER_HOUR), np.uint16)
-    stop = hours * BINS_PER_HOUR - lead
-    padded[:, :, lead:] = recent[:, :, :stop]
+    padded[:, :, lead:] = recent[:, :, : hours * BINS_PER_HOUR - lead]
     grid = padded.reshape(entities, 2, hours, BINS_PER_HOUR)
-    mean_codes = grid[:, 1]
-    values = codes.decode(mean_codes)
-    seen = mean_codes != codes.MISSING
-    count = seen.sum(axis=-1)
-    safe = np.maximum(count, 1)
-    mean = np.where(seen, values, 0).sum(axis=-1) / safe
-    spread = np.where(seen, (values - mean[..., None]) ** 2, 0).sum(axis=-1) / safe
-    empty = count == 0
-    found = np.empty((entities, 3, hours), np.uint16)
+    mean, std = moments(codes.decode(grid[:, 1]), axis=-1)
     found[:, 0] = grid[:, 0].max(axis=-1)
-    found[:, 1] = codes.encode(np.where(empty, np.nan, mean))
-    found[:, 2] = codes.encode(np.where(empty, np.nan, np.sqrt(spread)))
+    found[:, 1] = codes.encode(mean)
+    found[:, 2] = codes.encode(std)
     return found
 
 
-def _tail(
-    series: CodeArray, rows: NDArray[np.int64], stop: int, length: int
-) -> CodeArray:
+def _tail(series: CodeArray, rows: NDArray[np.int64], stop: int, length: int) -> CodeArray:
     """Return ``series[rows][..., stop - length:stop]``, missing where it begins before time 0."""
     begin = stop - length
     part = series[rows][..., max(begin, 0) : max(stop, 0)]

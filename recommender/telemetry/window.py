@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,14 +58,17 @@ class WindowBatch:
 class RollingWindows:
     """Windows of many containers, advanced together by blocks of history.
 
-    Bins may arrive late (within 24 hours) and more than once: the larger peak and the later mean
-    of a bin hold. Rows are added when a key is first seen.
+    Bins may arrive late (five-minute ones within 24 hours, hourly ones within 15 days) and more
+    than once: the larger peak and the later mean of a bin hold. An hour that a source summarised
+    itself keeps its mean until all twelve of its five-minute bins are known. Rows are added when a
+    key is first seen.
     """
 
     def __init__(self) -> None:
         self._rows: dict[WorkloadKey, int] = {}
         self._recent = np.zeros((0, len(KPIS), 2, RECENT_BINS), np.uint16)
         self._hourly = np.zeros((0, len(KPIS), 3, HOURLY_BINS), np.uint16)
+        self._given = np.zeros((0, HOURLY_BINS), np.bool_)  # hours that a source summarised
         self._first_s = np.zeros(0, np.int64)
         self._now_s: int | None = None
 
@@ -84,7 +88,7 @@ class RollingWindows:
     @property
     def bytes_per_container(self) -> int:
         """Memory that one container's window takes."""
-        return (2 * RECENT_BINS + 3 * HOURLY_BINS) * len(KPIS) * 2 + 8
+        return (2 * RECENT_BINS + 3 * HOURLY_BINS) * len(KPIS) * 2 + HOURLY_BINS + 8
 
     def rows(self, keys: Iterable[WorkloadKey]) -> IntArray:
         """Return the rows of ``keys``, adding those not yet known."""
@@ -95,26 +99,32 @@ class RollingWindows:
             grow = max(short, len(self._first_s) // 2)
             self._recent = _extend(self._recent, grow)
             self._hourly = _extend(self._hourly, grow)
-            self._first_s = np.concatenate((self._first_s, np.zeros(grow, np.int64)))
+            self._given = _extend(self._given, grow)
+            self._first_s = _extend(self._first_s, grow)
         return rows
 
     def ingest(self, block: Block) -> None:
         """Take in a block of history.
 
         Raises:
-            MalformedHistory: the block is not on the five-minute or hourly grid, or its arrays
-                do not have one row per key and one column per KPI.
+            MalformedHistory: the block is not on the five-minute or hourly grid, its arrays do
+                not have one row per key and one column per KPI, or it names a key twice.
         """
         shape = (len(block.keys), len(KPIS), block.peak.shape[-1])
-        if block.step_s not in (BIN_S, HOUR_S) or block.first_end_s % block.step_s:
+        if block.step_s not in {BIN_S, HOUR_S} or block.first_end_s % block.step_s:
             raise MalformedHistory(
                 f"a block of {block.step_s} s bins from {block.first_end_s} is not on the grid"
             )
-        if block.peak.shape != shape or block.mean.shape != shape:
+        shapes = [part.shape for part in (block.peak, block.mean, block.std) if part is not None]
+        if any(found != shape for found in shapes):
             raise MalformedHistory(
                 f"a block for {shape[0]} containers and {shape[1]} KPIs has arrays of shape "
-                f"{block.peak.shape} and {block.mean.shape}"
+                f"{', '.join(map(str, shapes))}"
             )
+        if len(set(block.keys)) < len(block.keys):
+            raise MalformedHistory("a block names one container twice")
+        if shape[2] == 0:
+            return
         rows = self.rows(block.keys)
         if block.step_s == BIN_S:
             self._ingest_recent(rows, block)
@@ -138,6 +148,7 @@ class RollingWindows:
 
     def _ingest_recent(self, rows: IntArray, block: Block) -> None:
         peak, mean = codes.encode(block.peak), codes.encode(block.mean)
+        unfinished: int | None = None
         for offset in range(peak.shape[2]):
             end = block.first_end_s + offset * BIN_S
             self._advance(end)
@@ -146,8 +157,11 @@ class RollingWindows:
                 continue
             self._place(rows, end, peak[:, :, offset], mean[:, :, offset])
             hour_end = -(-end // HOUR_S) * HOUR_S
-            if hour_end <= now:
+            unfinished = hour_end if end < hour_end <= now else None
+            if end == hour_end:
                 self._summarise(rows, hour_end)
+        if unfinished is not None:
+            self._summarise(rows, unfinished)
 
     def _place(self, rows: IntArray, end: int, peak: CodeArray, mean: CodeArray) -> None:
         slot = (end // BIN_S) % RECENT_BINS
@@ -155,75 +169,100 @@ class RollingWindows:
         self._recent[rows, :, 1, slot] = np.where(
             mean == codes.MISSING, self._recent[rows, :, 1, slot], mean
         )
-        seen = (peak != codes.MISSING).any(axis=1)
+        self._note_first(rows[(peak != codes.MISSING).any(axis=1)], end)
+
+    def _note_first(self, rows: IntArray, end: int) -> None:
         first = self._first_s[rows]
-        earlier = seen & ((first == 0) | (end < first))
-        self._first_s[rows] = np.where(earlier, end, first)
+        self._first_s[rows] = np.where((first == 0) | (end < first), end, first)
 
     def _advance(self, end: int) -> None:
-        """Move the windows' end forward, emptying the slots that come into view."""
+        """Move the windows' end forward; an hour that closes on the way is summarised for all."""
         if self._now_s is None:
             self._now_s = end
+        closing = -(-self._now_s // HOUR_S) * HOUR_S
+        if self._now_s < closing <= end:
+            # Not every container will get a bin that closes it: some have ended within the hour.
+            self._move(closing)
+            self._summarise(np.arange(len(self._rows)), closing)
+        self._move(end)
+
+    def _move(self, end: int) -> None:
+        """Set the windows' end, emptying the slots that come into view."""
+        before = self._now_s or 0
+        if end <= before:
             return
-        if end <= self._now_s:
-            return
-        steps = (end - self._now_s) // BIN_S
-        fresh = (self._now_s // BIN_S + 1 + np.arange(min(steps, RECENT_BINS))) % RECENT_BINS
-        if steps > RECENT_BINS:
-            fresh = np.arange(RECENT_BINS)
-        self._recent[:, :, :, fresh] = codes.MISSING
-        hours = end // HOUR_S - self._now_s // HOUR_S
-        if hours > 0:
-            emptied = (self._now_s // HOUR_S + 1 + np.arange(min(hours, HOURLY_BINS))) % HOURLY_BINS
-            self._hourly[:, :, :, emptied] = codes.MISSING
+        used = len(self._rows)
+        steps = min((end - before) // BIN_S, RECENT_BINS)
+        slots = (before // BIN_S + 1 + np.arange(steps)) % RECENT_BINS
+        self._recent[:used, :, :, slots] = codes.MISSING
+        hours = min(end // HOUR_S - before // HOUR_S, HOURLY_BINS)
+        slots = (before // HOUR_S + 1 + np.arange(hours)) % HOURLY_BINS
+        self._hourly[:used, :, :, slots] = codes.MISSING
+        self._given[:used, slots] = False
         self._now_s = end
 
     def _summarise(self, rows: IntArray, hour_end: int) -> None:
-        """Write the hourly bin that ends at ``hour_end`` from its five-minute bins."""
-        slots = (hour_end // BIN_S - np.arange(BINS_PER_HOUR)) % RECENT_BINS
+        """Write the hourly bin that ends at ``hour_end`` from its five-minute bins.
+
+        Of an hour that has begun to leave the recent part only the peak can still be bettered.
+        """
+        ends = hour_end - BIN_S * np.arange(BINS_PER_HOUR)
+        held = ends > (self._now_s or 0) - RECENT_BINS * BIN_S
+        slots = (ends // BIN_S) % RECENT_BINS
         bins = self._recent[rows[:, None], :, :, slots[None, :]]
+        bins[:, ~held] = codes.MISSING
         hour = (hour_end // HOUR_S) % HOURLY_BINS
-        mean, std = _moments(bins[:, :, :, 1])
-        self._hourly[rows, :, 0, hour] = bins[:, :, :, 0].max(axis=1)
-        self._hourly[rows, :, 1, hour] = codes.encode(mean)
-        self._hourly[rows, :, 2, hour] = codes.encode(std)
+        old = self._hourly[rows, :, :, hour]
+        count = (bins[..., 1] != codes.MISSING).sum(axis=1)
+        whole = held.all() & (~self._given[rows, None, hour] | (count == BINS_PER_HOUR))
+        better = (count > 0) & (whole | (old[..., 1] == codes.MISSING))
+        mean, std = moments(codes.decode(bins[..., 1]), axis=1)
+        self._hourly[rows, :, 0, hour] = np.maximum(old[..., 0], bins[..., 0].max(axis=1))
+        self._hourly[rows, :, 1, hour] = np.where(better, codes.encode(mean), old[..., 1])
+        self._hourly[rows, :, 2, hour] = np.where(better, codes.encode(std), old[..., 2])
 
     def _ingest_hourly(self, rows: IntArray, block: Block) -> None:
         peak, mean = codes.encode(block.peak), codes.encode(block.mean)
-        std = codes.encode(np.zeros_like(block.mean) if block.std is None else block.std)
+        std = None if block.std is None else codes.encode(block.std)
         ends = block.first_end_s + HOUR_S * np.arange(peak.shape[2])
         self._advance(int(ends[-1]))
         now = self._now_s or 0
-        keep = np.flatnonzero(ends > now - HOURLY_BINS * HOUR_S)
-        for offset in keep:
-            hour = (int(ends[offset]) // HOUR_S) % HOURLY_BINS
-            seen = peak[:, :, offset] != codes.MISSING
-            for part, values in enumerate((peak, mean, std)):
-                old = self._hourly[rows, :, part, hour]
-                self._hourly[rows, :, part, hour] = np.where(seen, values[:, :, offset], old)
-            start = int(ends[offset]) - HOUR_S + BIN_S
-            first = self._first_s[rows]
-            earlier = seen.any(axis=1) & ((first == 0) | (start < first))
-            self._first_s[rows] = np.where(earlier, start, first)
+        for offset in np.flatnonzero(ends > now // HOUR_S * HOUR_S - HOURLY_BINS * HOUR_S):
+            end = int(ends[offset])
+            hour = (end // HOUR_S) % HOURLY_BINS
+            old = self._hourly[rows, :, :, hour]
+            top, middle = peak[:, :, offset], mean[:, :, offset]
+            spread = np.where(old[..., 2] == codes.MISSING, codes.ZERO, old[..., 2])
+            spread = spread if std is None else std[:, :, offset]
+            seen = middle != codes.MISSING
+            self._hourly[rows, :, 0, hour] = np.maximum(old[..., 0], top)
+            self._hourly[rows, :, 1, hour] = np.where(seen, middle, old[..., 1])
+            self._hourly[rows, :, 2, hour] = np.where(seen, spread, old[..., 2])
+            known = rows[(top != codes.MISSING).any(axis=1)]
+            self._given[known, hour] = True
+            self._note_first(known, end - HOUR_S + BIN_S)
 
 
-def _moments(mean_codes: CodeArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation over axis 1, NaN where every bin is missing."""
-    values = codes.decode(mean_codes)
-    seen = mean_codes != codes.MISSING
-    count = seen.sum(axis=1)
+def moments(
+    values: NDArray[np.float32], axis: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation over ``axis`` without NaN; NaN where every bin is."""
+    wide = values.astype(np.float64)
+    seen = ~np.isnan(wide)
+    count = seen.sum(axis=axis)
     safe = np.maximum(count, 1)
-    mean = np.where(seen, values, 0).sum(axis=1) / safe
-    spread = np.where(seen, (values - mean[:, None]) ** 2, 0).sum(axis=1) / safe
+    mean = np.where(seen, wide, 0).sum(axis=axis) / safe
+    apart = np.where(seen, wide - np.expand_dims(mean, axis), 0)
+    spread = np.square(apart).sum(axis=axis) / safe
     empty = count == 0
-    return (
-        np.where(empty, np.nan, mean).astype(np.float32),
-        np.where(empty, np.nan, np.sqrt(spread)).astype(np.float32),
-    )
+    return np.where(empty, np.nan, mean), np.where(empty, np.nan, np.sqrt(spread))
 
 
-def _extend(array: CodeArray, rows: int) -> CodeArray:
-    return np.concatenate((array, np.zeros((rows, *array.shape[1:]), array.dtype)))
+def _extend(array: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Return ``array`` with ``rows`` empty rows more, whose memory is taken only once used."""
+    longer = np.zeros((len(array) + rows, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 def _unroll(ring: CodeArray, rows: IntArray, start: int) -> CodeArray:
