@@ -15,6 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from recommender.errors import SettingsError
 
 DAYS_BACK = 14
+MOST_SHIFT_H = 3
+"""A zone that moved its clocks by more has moved across the date line: days are 24 h there."""
+
 SATURDAY, SUNDAY = 5, 6
 
 
@@ -23,8 +26,9 @@ class DayLags:
     """The same wall-clock time on each of the last 14 days, seen from one moment.
 
     Attributes:
-        hours: for day 1, 2, ... 14 back, how many hours back it lies (24 d, or an hour more or
-            less across a daylight-saving change).
+        hours: for day 1, 2, ... 14 back, how many whole hours back it lies: 24 d, or an hour more
+            or less across a daylight-saving change (two at Troll; half an hour at Lord Howe counts
+            as none).
         alike: whether that day is of the moment's own kind (both working days, or both days of
             rest).
         local_hour: the moment's wall-clock hour, 0 to 24, with its fraction.
@@ -40,6 +44,9 @@ class DayLags:
 @dataclass(frozen=True, slots=True)
 class Clock:
     """A time zone with its days of rest.
+
+    Raises:
+        SettingsError: no such time zone.
 
     Attributes:
         zone: IANA name.
@@ -74,7 +81,9 @@ def parse_holidays(days: Iterable[str]) -> frozenset[date]:
         try:
             parsed.add(date.fromisoformat(day.strip()))
         except ValueError:
-            raise SettingsError(f"holiday '{day}' is not a date of the form YYYY-MM-DD") from None
+            raise SettingsError(
+                f"holiday '{day}' is not a date", fix="Write it as YYYY-MM-DD"
+            ) from None
     return frozenset(parsed)
 
 
@@ -83,7 +92,7 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise SettingsError(
-            f"time zone '{name}' is unknown; use an IANA name such as Europe/Berlin"
+            f"time zone '{name}' is unknown", fix="Use an IANA name such as Europe/Berlin"
         ) from None
 
 
@@ -96,7 +105,8 @@ def _day_lags(clock: Clock, now_s: int) -> DayLags:
     for days in range(1, DAYS_BACK + 1):
         # Arithmetic on an aware datetime keeps the wall clock; its timestamp gives the true lag.
         then = now - timedelta(days=days)
-        hours.append(round((now_s - then.timestamp()) / 3600))
+        lag = round((now_s - then.timestamp()) / 3600)
+        hours.append(lag if abs(lag - 24 * days) <= MOST_SHIFT_H else 24 * days)
         alike.append(clock.is_rest(then.date()) == rest)
     local_hour = now.hour + now.minute / 60 + now.second / 3600
     return DayLags(tuple(hours), tuple(alike), local_hour, rest)
