@@ -20,10 +20,10 @@ from recommender.errors import SettingsError
 from recommender.forecast.forecaster import Forecast, Forecaster
 from recommender.kpis import BIN_S, HORIZONS_S, LEVELS, RESOURCES
 from recommender.sizing.policy import BALANCED, Policy
-from recommender.sizing.sizer import SIZED, Sizer, Sizing
+from recommender.sizing.sizer import SIZED, Sizer, Sizing, undecided
 from recommender.telemetry.clock import Clock
 from recommender.telemetry.recorded import RecordedHistory, RecordedSource
-from recommender.telemetry.window import HOUR_S, RollingWindows
+from recommender.telemetry.window import HOUR_S, RollingWindows, WindowBatch
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -77,6 +77,7 @@ class Replay:
         in_force: asked at each decision for the requests that a cluster would report then,
             float32 ``[entities, 2]`` in cores and bytes, NaN where unknown; None: those that
             sizing last decided are in force.
+        decides_from_s: before it everything is forecast and learned from, but nothing decided.
     """
 
     history: RecordedHistory
@@ -86,6 +87,7 @@ class Replay:
     clock: Clock = field(default_factory=Clock)
     progress: Callable[[int], None] = lambda _: None
     in_force: Callable[[int], FloatArray | None] = lambda _: None
+    decides_from_s: int = 0
 
     def steps(self) -> Iterator[Step]:
         """Yield each decision, in order of time."""
@@ -108,16 +110,26 @@ class Replay:
                 batch = batch.take(seen)
                 forecast = self.forecaster.forecast(batch, rows[seen], self.clock)
                 if decides:
-                    requests = self.in_force(now)
-                    if requests is not None:
-                        sizer.assume(rows, requests)
-                    sizing = sizer.decide(batch, rows[seen], forecast)
+                    sizing = self._size(sizer, batch, rows[seen], forecast)
                     yield Step(now, rows[seen], forecast, sizing)
             self.progress(1)
 
+    def _size(self, sizer: Sizer, batch: WindowBatch, rows: IntArray, forecast: Forecast) -> Sizing:
+        if batch.now_s < self.decides_from_s:
+            return undecided(len(rows))
+        requests = self.in_force(batch.now_s)
+        if requests is not None:
+            sizer.assume(rows, requests[rows])
+        return sizer.decide(batch, rows, forecast)
+
 
 def write_replay(
-    replay: Replay, out: Path, *, cpu_per_unit: float = 1.0, memory_per_unit: float = 1.0
+    replay: Replay,
+    out: Path,
+    *,
+    cpu_per_unit: float = 1.0,
+    memory_per_unit: float = 1.0,
+    watch: Callable[[Step], None] = lambda _: None,
 ) -> int:
     """Write a replay file and return its number of rows.
 
@@ -126,6 +138,7 @@ def write_replay(
         out: the Parquet file; it appears whole or not at all.
         cpu_per_unit: cores that 1.0 of CPU in the output stands for.
         memory_per_unit: bytes that 1.0 of memory in the output stands for.
+        watch: called with each decision.
     """
     unit = np.ones(len(RESOURCES), np.float32)
     unit[RESOURCES.index("cpu")] = cpu_per_unit
@@ -138,6 +151,7 @@ def write_replay(
     try:
         with pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
             for step in replay.steps():
+                watch(step)
                 batch = _to_batch(step, entities, unit)
                 pending.append(batch)
                 waiting += batch.num_rows
@@ -178,8 +192,6 @@ def _to_batch(step: Step, entities: pa.Array, unit: FloatArray) -> pa.RecordBatc
         pa.array(np.tile(np.array(HORIZONS_S, np.int32), len(container))),
         *(pa.array(rows[:, level]) for level in range(len(LEVELS))),
         *(pa.array(chosen[place], mask=missing[place]) for place in range(3)),
-        pa.DictionaryArray.from_arrays(
-            np.repeat(codes[container, resource], horizons), reasons
-        ),
+        pa.DictionaryArray.from_arrays(np.repeat(codes[container, resource], horizons), reasons),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)

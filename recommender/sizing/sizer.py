@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.forecast.forecaster import Forecast
-from recommender.kpis import HORIZONS_S, LEVELS, RESOURCES
+from recommender.kpis import HORIZONS_S, RESOURCES
 from recommender.sizing.holding import HeldRequests
 from recommender.sizing.policy import Policy, ResourcePolicy
+from recommender.sizing.price import choose
 from recommender.telemetry.window import WindowBatch
 
 FloatArray = NDArray[np.float32]
@@ -25,8 +26,14 @@ REASONS: Final = (
     "raised: the peak until the next decision is forecast above the request",
     "lowered: the forecast peak is well below the request",
     "first: no request was known",
+    "kept: nothing was seen of this resource for 15 days",
     "no number: nothing was seen of this resource",
 )
+_KEPT: Final = len(REASONS) - 2
+DAY_S: Final = 86400
+LEAST_CHANGE: Final = 0.02
+"""Smaller changes are not worth the patch."""
+
 _NO_NUMBER: Final = len(REASONS) - 1
 
 
@@ -37,8 +44,8 @@ class Sizing:
     Attributes:
         target: float32 ``[n, 2]``, request for cpu (cores) and memory (bytes) from now on; NaN
             where there is no number to give.
-        lower: as ``target``; a request below it should be raised.
-        upper: as ``target``; a request above it should be lowered.
+        lower: as ``target`` and never above it; a request below it should be raised.
+        upper: as ``target`` and never below it; a request above it should be lowered.
         reason: int64 ``[n, 2]``, place in ``reasons``.
         reasons: the texts.
     """
@@ -48,6 +55,12 @@ class Sizing:
     upper: FloatArray
     reason: IntArray
     reasons: tuple[str, ...] = REASONS
+
+
+def undecided(n: int) -> Sizing:
+    """Return the sizing of ``n`` containers about which nothing was decided."""
+    nothing = np.full((n, len(SIZED)), np.nan, np.float32)
+    return Sizing(nothing, nothing, nothing, np.full((n, len(SIZED)), _NO_NUMBER, np.int64))
 
 
 class Sizer:
@@ -61,12 +74,15 @@ class Sizer:
     def __init__(self, policy: Policy, every_s: int) -> None:
         self._policy = policy
         self._every_s = every_s
+        # Decisions no more frequent than the budget allows cannot overspend it.
+        free = every_s * policy.changes_per_day >= DAY_S
         self._held = {
             resource: HeldRequests(
                 0,
-                lower_by=rule.lower_by,
-                changes_per_day=policy.changes_per_day,
-                kept_for_raises=policy.kept_for_raises,
+                lower_by=LEAST_CHANGE if free else rule.lower_by,
+                lower_by_spent=LEAST_CHANGE if free else rule.lower_by_spent,
+                changes_per_day=policy.changes_per_day + (1 if free else 0),
+                kept_for_raises=0 if free else policy.kept_for_raises,
             )
             for resource, rule in (("cpu", policy.cpu), ("memory", policy.memory))
         }
@@ -88,7 +104,7 @@ class Sizer:
             held.applied[rows[known]] = requests[known, place]
 
     def decide(self, batch: WindowBatch, rows: IntArray, forecast: Forecast) -> Sizing:
-        """Decide for the containers of a forecast.
+        """Decide for the containers of a forecast, at the time it was made.
 
         Args:
             batch: the windows that the forecast was made from.
@@ -111,10 +127,11 @@ class Sizer:
             applied = held.applied[rows]
             known = np.isfinite(applied)
             target[:, place] = applied
-            lower[:, place] = np.minimum(need, applied)
+            lower[:, place] = np.where(known, np.fmin(need, applied), np.nan)
             # Above this request, lowering to what the forecast asks for would pay.
-            upper[:, place] = np.maximum(applied, ahead / (1 - rule.lower_by))
-            reason[known, place] = change[known]
+            most = np.fmax(applied, ahead / (1 - rule.lower_by))
+            upper[:, place] = np.where(known, most, np.nan)
+            reason[known, place] = np.where(np.isfinite(need), change, _KEPT)[known]
         return Sizing(target, lower, upper, reason)
 
     def _wanted(
@@ -124,9 +141,10 @@ class Sizer:
         until = _horizon(self._every_s)
         further = _horizon(max(self._every_s, rule.ahead_s))
         quantiles = forecast.log_quantiles[:, resource]
-        need_level = rule.ahead_level if until == further else rule.need_level
-        need = np.exp(quantiles[:, until, LEVELS.index(need_level)]) * rule.margin
-        ahead = np.exp(quantiles[:, further, LEVELS.index(rule.ahead_level)]) * rule.margin
+        ahead = choose(quantiles[:, further], rule.ahead_level, rule.reference) * rule.margin
+        if until == further:
+            return ahead, ahead
+        need = choose(quantiles[:, until], rule.need_level, rule.reference) * rule.margin
         return need, np.fmax(need, ahead)
 
 
