@@ -12,18 +12,26 @@ Profile = Literal["cost", "balanced", "safe"]
 class ResourcePolicy:
     """How one resource is sized.
 
+    Levels are nominal: what a container of the reference size with peaks that scatter as usual
+    gets (:mod:`recommender.sizing.price`).
+
     Attributes:
-        need_level: quantile level of the peak until the next decision, which the request covers.
-        ahead_level: quantile level of the peak over ``ahead_s``, to which a change goes.
+        need_level: level of the peak until the next decision, which the request covers.
+        ahead_level: level of the peak over ``ahead_s``, to which a change goes.
         margin: factor on both.
-        lower_by: a request is lowered only where that frees at least this share of it.
+        reference: the size at which levels hold as they are, in cores or bytes.
+        lower_by: a request is lowered only where that frees at least this share of it, while the
+            budget of changes is untouched.
+        lower_by_spent: the same when the budget is all but spent.
         ahead_s: how far ahead a change looks; at least the time until the next decision.
     """
 
     need_level: float
     ahead_level: float
     margin: float
+    reference: float
     lower_by: float
+    lower_by_spent: float
     ahead_s: int = 3600
 
 
@@ -41,24 +49,36 @@ class Policy:
     cpu: ResourcePolicy
     memory: ResourcePolicy
     changes_per_day: int = 24
-    kept_for_raises: int = 4
+    kept_for_raises: int = 2
 
 
 BALANCED: Final = Policy(
-    cpu=ResourcePolicy(need_level=0.98, ahead_level=0.95, margin=1.0, lower_by=0.2),
+    cpu=ResourcePolicy(
+        need_level=0.985,
+        ahead_level=0.985,
+        margin=1.0,
+        reference=1.0,
+        lower_by=0.1,
+        lower_by_spent=0.7,
+    ),
     memory=ResourcePolicy(
-        need_level=0.995, ahead_level=0.99, margin=1.05, lower_by=0.1, ahead_s=21600
+        need_level=0.999,
+        ahead_level=0.999,
+        margin=1.05,
+        reference=2.0**30,
+        lower_by=0.1,
+        lower_by_spent=0.7,
     ),
 )
 
 POLICIES: Final[dict[Profile, Policy]] = {
     "cost": replace(
-        BALANCED, cpu=replace(BALANCED.cpu, need_level=0.95, ahead_level=0.9)
+        BALANCED, cpu=replace(BALANCED.cpu, need_level=0.96, ahead_level=0.96)
     ),
     "balanced": BALANCED,
     "safe": replace(
         BALANCED,
-        cpu=replace(BALANCED.cpu, need_level=0.995, ahead_level=0.99, margin=1.1),
+        cpu=replace(BALANCED.cpu, need_level=0.997, ahead_level=0.997, margin=1.1),
         memory=replace(BALANCED.memory, margin=1.2, ahead_s=86400),
     ),
 }
