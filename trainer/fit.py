@@ -1,9 +1,14 @@
-"""Fitting a network to samples."""
+"""Fitting a network to samples, in two stages.
+
+First the head alone, on the features of every container and resource: fast, so it sees each
+sample many times. Then encoder and head together, the fingerprint's way into the head starting at
+nothing, so the second stage goes on from where the first ended.
+"""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,13 +22,12 @@ from recommender.kpis import HORIZONS_S, LEVELS, RESOURCES
 from trainer.dataset import Samples, WindowGather, batches
 from trainer.loss import Labels, peak_loss, profile_loss
 from trainer.network import Network
-from trainer.plan import TrainingPlan
+from trainer.plan import Stage, TrainingPlan
 
 IntArray = NDArray[np.int64]
 
-AVERAGE_EVERY: Final = 50
-AVERAGE_RATE: Final = 0.1
 EVALUATION_BATCH: Final = 2048
+REPORT_EVERY: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +35,16 @@ class Progress:
     """How far a fit is.
 
     Attributes:
-        step: done.
-        steps: in all.
+        stage: ``head`` or ``whole``.
+        step: done in this stage.
+        steps: of this stage in all.
         loss: mean over the last steps.
     """
 
+    stage: str
     step: int
     steps: int
     loss: float
-
-
-def inputs(samples: Samples, places: IntArray, gather: WindowGather) -> tuple[Tensor, ...]:
-    """Return hour patches, day patches and features of some samples, as the network takes them."""
-    recent, hourly = gather.windows(
-        samples.source,
-        samples.row[places],
-        samples.index[places],
-        samples.age[places],
-        samples.kept[places],
-    )
-    patches = from_codes(recent, hourly)
-    return (
-        torch.from_numpy(patches.hours),
-        torch.from_numpy(patches.days),
-        torch.from_numpy(samples.features[places]),
-    )
-
-
-def labels(samples: Samples, places: IntArray) -> Labels:
-    """Return what came after some samples."""
-    return Labels(
-        torch.from_numpy(samples.target[places]),
-        torch.from_numpy(samples.profile[places]),
-        torch.from_numpy(samples.log_scale[places] - samples.log_floor[places]),
-    )
 
 
 def fit(
@@ -73,7 +53,7 @@ def fit(
     plan: TrainingPlan,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Network:
-    """Train a network from new weights; the result is the average over the last steps.
+    """Train a network from new weights.
 
     Deterministic for one machine, one number of threads and one release of torch.
     """
@@ -81,38 +61,26 @@ def fit(
     torch.set_num_threads(plan.threads)
     network = Network(plan.shape)
     _standardise(network, samples)
-    average = copy.deepcopy(network)
     rng = np.random.default_rng(plan.seed)
-    steps = _steps(samples, plan)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, plan.learning_rate, total_steps=steps + 1, pct_start=0.1
-    )
+    rows = _rows(samples)
     network.train()
-    done, recent = 0, 0.0
-    while done < steps:
-        for place, positions in batches(samples, plan.batch, rng):
-            part = samples[place]
-            _, quantiles, profile = network(*inputs(part, positions, gather))
-            label = labels(part, positions)
-            loss = peak_loss(quantiles, label) + profile_loss(profile, label)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch's own annotation is missing
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            done += 1
-            recent += 0.02 * (float(loss) - recent) if done > 1 else float(loss)
-            if done % AVERAGE_EVERY == 0:
-                _follow(average, network, 1.0 if done < steps // 4 else AVERAGE_RATE)
-            if done % 20 == 0 or done == steps:
-                progress(Progress(done, steps, recent))
-            if done >= steps:
-                break
-    average.eval()
-    return average
+    _run(
+        network,
+        plan.head,
+        _head_losses(network, rows, plan.head, rng),
+        len(rows.resource),
+        lambda step, steps, loss: progress(Progress("head", step, steps, loss)),
+    )
+    del rows
+    _run(
+        network,
+        plan.whole,
+        _whole_losses(network, samples, gather, plan.whole, rng),
+        sum(len(part) for part in samples),
+        lambda step, steps, loss: progress(Progress("whole", step, steps, loss)),
+    )
+    network.eval()
+    return network
 
 
 def predict(
@@ -126,14 +94,126 @@ def predict(
     with torch.no_grad():
         for begin in range(0, len(samples), EVALUATION_BATCH):
             places = np.arange(begin, min(begin + EVALUATION_BATCH, len(samples)))
-            fingerprint, quantile, _ = network(*inputs(samples, places, gather))
+            hours, days = _patches(samples, places, gather)
+            features = torch.from_numpy(samples.features[places])
+            fingerprint, quantile, _ = network(hours, days, features)
             fingerprints[places], quantiles[places] = fingerprint.numpy(), quantile.numpy()
     return fingerprints, quantiles
 
 
-def _steps(samples: list[Samples], plan: TrainingPlan) -> int:
-    each = sum(-(-len(part) // plan.batch) for part in samples)
-    return max(1, round(plan.epochs * each))
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Every container and resource that was seen, of all samples together."""
+
+    features: Tensor
+    target: Tensor
+    profile: Tensor
+    headroom: Tensor
+    resource: Tensor
+
+    def take(self, places: Tensor) -> tuple[Tensor, Labels]:
+        return self.features[places], Labels(
+            self.target[places], self.profile[places], self.headroom[places], self.resource[places]
+        )
+
+
+def _rows(samples: list[Samples]) -> _Rows:
+    seen = [np.isfinite(part.log_scale) for part in samples]
+
+    def joined(pick: Callable[[Samples], NDArray[np.float32]]) -> Tensor:
+        parts = [pick(part)[mask] for part, mask in zip(samples, seen, strict=True)]
+        return torch.from_numpy(np.concatenate(parts))
+
+    return _Rows(
+        joined(lambda part: part.features),
+        joined(lambda part: part.target),
+        joined(lambda part: part.profile),
+        joined(lambda part: part.log_scale - part.log_floor),
+        torch.from_numpy(np.concatenate([np.nonzero(mask)[1] for mask in seen])),
+    )
+
+
+def _head_losses(
+    network: Network, rows: _Rows, stage: Stage, rng: np.random.Generator
+) -> Iterator[Tensor]:
+    """Yield the loss of one batch of rows after another, for as many as are asked for."""
+    while True:
+        order = torch.from_numpy(rng.permutation(len(rows.resource)))
+        for places in order.split(stage.batch):
+            features, label = rows.take(places)
+            quantiles, profile = network.answer(features, None)
+            yield peak_loss(quantiles, label) + profile_loss(profile, label)
+
+
+def _whole_losses(
+    network: Network,
+    samples: list[Samples],
+    gather: WindowGather,
+    stage: Stage,
+    rng: np.random.Generator,
+) -> Iterator[Tensor]:
+    """Yield the loss of one batch of windows after another, for as many as are asked for."""
+    while True:
+        for place, positions in batches(samples, stage.batch, rng):
+            part = samples[place]
+            container, resource = np.nonzero(np.isfinite(part.log_scale[positions]))
+            if len(container) == 0:
+                continue
+            chosen = positions[container]
+            features = torch.from_numpy(part.features[chosen, resource])
+            label = Labels(
+                torch.from_numpy(part.target[chosen, resource]),
+                torch.from_numpy(part.profile[chosen, resource]),
+                torch.from_numpy(
+                    part.log_scale[chosen, resource] - part.log_floor[chosen, resource]
+                ),
+                torch.from_numpy(resource),
+            )
+            fingerprint = network.encode(*_patches(part, positions, gather))
+            shown = fingerprint[torch.from_numpy(container)] if network.shape.fingerprint else None
+            quantiles, profile = network.answer(features, shown)
+            yield peak_loss(quantiles, label) + profile_loss(profile, label)
+
+
+def _run(
+    network: Network,
+    stage: Stage,
+    losses: Iterator[Tensor],
+    size: int,
+    report: Callable[[int, int, float], None],
+) -> None:
+    """Take the steps of one stage."""
+    steps = max(1, round(stage.epochs * size / stage.batch))
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=stage.learning_rate, weight_decay=stage.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, stage.learning_rate, total_steps=steps + 1, pct_start=0.1
+    )
+    mean = float("nan")
+    for step, loss in enumerate(itertools.islice(losses, steps), start=1):
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own annotation is missing
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        value = float(loss.detach())
+        mean = value if step == 1 else mean + 0.02 * (value - mean)
+        if step % REPORT_EVERY == 0 or step == steps:
+            report(step, steps, mean)
+
+
+def _patches(samples: Samples, places: IntArray, gather: WindowGather) -> tuple[Tensor, Tensor]:
+    """Return hour patches ``[n, 24, width]`` and day patches ``[n, 15, width]`` of samples."""
+    recent, hourly = gather.windows(
+        samples.source,
+        samples.row[places],
+        samples.index[places],
+        samples.age[places],
+        samples.kept[places],
+    )
+    patches = from_codes(recent, hourly)
+    return torch.from_numpy(patches.hours), torch.from_numpy(patches.days)
 
 
 def _standardise(network: Network, samples: list[Samples]) -> None:
@@ -148,9 +228,3 @@ def _standardise(network: Network, samples: list[Samples]) -> None:
     deviation = np.sqrt(np.maximum(square / np.maximum(count, 1) - mean**2, 0))
     network.centre.copy_(torch.from_numpy(mean))
     network.spread.copy_(torch.from_numpy(deviation + 1e-3))
-
-
-def _follow(average: Network, network: Network, rate: float) -> None:
-    with torch.no_grad():
-        for kept, current in zip(average.parameters(), network.parameters(), strict=True):
-            kept.lerp_(current, rate)

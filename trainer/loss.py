@@ -25,14 +25,16 @@ class Labels:
     """What came after, for one batch.
 
     Attributes:
-        target: ``[n, 4, horizons]``, log of the future peak over the scale; NaN: none.
-        profile: ``[n, 4, 24, 2]``, mean and standard deviation over the scale; NaN: none.
-        headroom: ``[n, 4]``, log of the scale over the noise floor; NaN: resource not seen.
+        target: ``[rows, horizons]``, log of the future peak over the scale; NaN: none.
+        profile: ``[rows, 24, 2]``, mean and standard deviation over the scale; NaN: none.
+        headroom: ``[rows]``, log of the scale over the noise floor.
+        resource: int64 ``[rows]``, which resource a row is about.
     """
 
     target: Tensor
     profile: Tensor
     headroom: Tensor
+    resource: Tensor
 
 
 def pinball(quantiles: Tensor, target: Tensor) -> Tensor:
@@ -46,14 +48,13 @@ def pinball(quantiles: Tensor, target: Tensor) -> Tensor:
 
 
 def row_weights(labels: Labels) -> Tensor:
-    """Return the weight of each container and resource, ``[n, 4]``; 0 where never seen."""
+    """Return the weight of each row."""
     weight = torch.where(labels.headroom < IDLE_HEADROOM, IDLE_WEIGHT, 1.0)
-    weight = weight * torch.tensor(RESOURCE_WEIGHTS)
-    return torch.where(torch.isfinite(labels.headroom), weight, 0.0)
+    return weight * torch.tensor(RESOURCE_WEIGHTS)[labels.resource]
 
 
 def peak_loss(quantiles: Tensor, labels: Labels) -> Tensor:
-    """Return the weighted mean pinball loss of ``quantiles`` ``[n, 4, horizons, levels]``."""
+    """Return the weighted mean pinball loss of ``quantiles`` ``[rows, horizons, levels]``."""
     known = torch.isfinite(labels.target)
     target = torch.where(known, labels.target, 0.0).clamp(-TARGET_LIMIT, TARGET_LIMIT)
     each = (pinball(quantiles, target) * torch.tensor(LEVEL_WEIGHTS)).mean(-1)
@@ -62,7 +63,7 @@ def peak_loss(quantiles: Tensor, labels: Labels) -> Tensor:
 
 
 def profile_loss(profile: Tensor, labels: Labels) -> Tensor:
-    """Return the loss of ``profile`` ``[n, 4, 24, 2]``, log mean and log variance.
+    """Return the loss of ``profile`` ``[rows, 24, 2]``, log mean and log variance.
 
     The mean is fitted by a squared error relative to itself, so it is the conditional mean, which
     adds up over containers. The variance is fitted by a Gaussian likelihood of the hour's

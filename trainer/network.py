@@ -23,15 +23,17 @@ class NetworkShape:
         encoder: ``gru`` or ``transformer``.
         hidden: width of the encoder.
         head: width of the head's layers.
+        blocks: residual layers of the head.
         fingerprint: whether the head sees the fingerprint (false for the ablation).
-        dropout: on the head's inputs.
+        dropout: in the head.
     """
 
     encoder: str = "gru"
-    hidden: int = 128
+    hidden: int = 64
     head: int = 256
+    blocks: int = 2
     fingerprint: bool = True
-    dropout: float = 0.05
+    dropout: float = 0.1
 
 
 class GruEncoder(nn.Module):
@@ -68,6 +70,20 @@ class TransformerEncoder(nn.Module):
         return self.norm(self.layers(steps)[:, -1])
 
 
+class Block(nn.Module):
+    """A residual layer of the head."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, width)
+        self.down = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:  # [..., width] -> [..., width]
+        return x + self.down(self.dropout(nn.functional.silu(self.up(self.norm(x)))))
+
+
 class Network(nn.Module):
     """Windows and features to fingerprint, quantiles of horizon peaks and the hourly profile.
 
@@ -82,12 +98,13 @@ class Network(nn.Module):
         encoder = {"gru": GruEncoder, "transformer": TransformerEncoder}[shape.encoder]
         self.encoder = encoder(shape.hidden)
         self.to_fingerprint = nn.Linear(shape.hidden, FINGERPRINT_SIZE)
-        width = 2 * len(FEATURES) + len(RESOURCES)
-        width += FINGERPRINT_SIZE if shape.fingerprint else 0
         self.register_buffer("centre", torch.zeros(len(FEATURES)))
         self.register_buffer("spread", torch.ones(len(FEATURES)))
-        self.first = nn.Linear(width, shape.head)
-        self.second = nn.Linear(shape.head, shape.head)
+        self.first = nn.Linear(2 * len(FEATURES) + len(RESOURCES), shape.head)
+        # Starts at nothing: a head trained on features alone goes on from where it was.
+        self.from_fingerprint = nn.Linear(FINGERPRINT_SIZE, shape.head, bias=False)
+        nn.init.zeros_(self.from_fingerprint.weight)
+        self.blocks = nn.ModuleList(Block(shape.head, shape.dropout) for _ in range(shape.blocks))
         self.norm = nn.LayerNorm(shape.head)
         self.dropout = nn.Dropout(shape.dropout)
         self.quantiles = nn.Linear(shape.head, len(HORIZONS_S) * len(LEVELS))
@@ -107,24 +124,41 @@ class Network(nn.Module):
 
         The profile holds log mean and log variance, both relative to the scale.
         """
-        fingerprint = nn.functional.normalize(
+        fingerprint = self.encode(hours, days)
+        shown = fingerprint[:, None] if self.shape.fingerprint else None
+        quantiles, profile = self.answer(features, shown)
+        return fingerprint, quantiles, profile
+
+    def encode(self, hours: Tensor, days: Tensor) -> Tensor:
+        """Return fingerprints ``[n, 64]``, all of length 8."""
+        return 8.0 * nn.functional.normalize(
             self.to_fingerprint(self.encoder(hours, days)), dim=-1
-        ) * 8.0
+        )
+
+    def answer(self, features: Tensor, fingerprint: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return quantiles ``[..., 5, 7]`` and profile ``[..., 24, 2]``.
+
+        Args:
+            features: float32 ``[..., features]``, NaN where missing.
+            fingerprint: broadcast to ``[..., 64]``; None: from features alone.
+        """
         missing = torch.isnan(features)
         known = (torch.where(missing, self.centre, features) - self.centre) / self.spread
         resource = features[..., -1:]  # the last feature is the resource's number
         which = torch.cat([(resource == float(i)).to(features) for i in range(len(RESOURCES))], -1)
-        parts = [self.dropout(known), missing.to(features), which]
-        if self.shape.fingerprint:
-            parts.append(fingerprint[:, None].expand(-1, len(RESOURCES), -1))
-        x = nn.functional.silu(self.first(torch.cat(parts, dim=-1)))
-        x = self.norm(x + nn.functional.silu(self.second(x)))
-        raw = self.quantiles(x).reshape(-1, len(RESOURCES), len(HORIZONS_S), len(LEVELS))
+        x = self.first(torch.cat((known.clamp(-6, 6), missing.to(features), which), dim=-1))
+        if fingerprint is not None:
+            x = x + self.from_fingerprint(fingerprint)
+        x = self.dropout(nn.functional.silu(x))
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x)
+        raw = self.quantiles(x).unflatten(-1, (len(HORIZONS_S), len(LEVELS)))
         base = raw[..., :1] + 1.0
         steps = 0.3 * nn.functional.softplus(raw[..., 1:])
         rising = torch.cat((base, base + torch.cumsum(steps, dim=-1)), dim=-1)
-        held = [rising[:, :, 0]]
+        held = [rising[..., 0, :]]
         for horizon in range(1, len(HORIZONS_S)):
-            held.append(torch.maximum(held[-1], rising[:, :, horizon]))
-        profile = self.profile(x).reshape(-1, len(RESOURCES), PROFILE_HOURS, 2)
-        return fingerprint, torch.stack(held, dim=2), profile
+            held.append(torch.maximum(held[-1], rising[..., horizon, :]))
+        profile = self.profile(x).unflatten(-1, (PROFILE_HOURS, 2))
+        return torch.stack(held, dim=-2), profile
