@@ -135,9 +135,11 @@ def _calibrate(
 
 def plan_as_text(plan: TrainingPlan) -> dict[str, str]:
     """Return the plan's settings as the bundle records them."""
-    flat = asdict(plan)
-    shape = flat.pop("shape")
-    return {**{k: str(v) for k, v in flat.items()}, **{f"shape_{k}": str(v) for k, v in shape.items()}}
+    found: dict[str, str] = {}
+    for name, value in asdict(plan).items():
+        inner = value if isinstance(value, dict) else {"": value}
+        found.update({f"{name}_{key}".rstrip("_"): str(part) for key, part in inner.items()})
+    return found
 
 
 def code_revision() -> str:

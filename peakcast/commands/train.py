@@ -29,7 +29,6 @@ def train(
         typer.Option(help="Folder that receives <id>/ and the pointer 'current'.", show_default=False),
     ],
     seed: Annotated[int, typer.Option(help="Of sampling, weights and order.")] = 1,
-    epochs: Annotated[float, typer.Option(help="Passes over the samples.")] = 4.0,
     share: Annotated[
         float, typer.Option(help="Of the usual number of windows; 0.05 for a quick try.")
     ] = 1.0,
@@ -46,6 +45,7 @@ def train(
     release give the same bundle.
     """
     try:
+        from trainer.fit import Progress as Fitted
         from trainer.network import NetworkShape
         from trainer.packing import pack
         from trainer.plan import TrainingPlan
@@ -59,7 +59,6 @@ def train(
     plan = TrainingPlan(
         seed=seed,
         share=share,
-        epochs=epochs,
         threads=threads,
         shape=dataclasses.replace(NetworkShape(), encoder=encoder, fingerprint=fingerprint),
     )
@@ -75,16 +74,23 @@ def train(
     )
     with Progress(*columns, console=console) as bars:
         drawing = bars.add_task("drawing windows", total=len(paths), note="")
-        fitting = bars.add_task("fitting", total=None, note="")
+        stages = {
+            "head": bars.add_task("fitting the head", total=None, note=""),
+            "whole": bars.add_task("fitting the whole", total=None, note=""),
+        }
+
+        def fitted(at: Fitted) -> None:
+            bars.update(
+                stages[at.stage], completed=at.step, total=at.steps, note=f"loss {at.loss:.4f}"
+            )
+
         trained = run(
             paths,
             plan,
             on_source=lambda name, count: bars.update(
                 drawing, advance=1, note=f"{name}: {count:,} windows"
             ),
-            on_step=lambda at: bars.update(
-                fitting, completed=at.step, total=at.steps, note=f"loss {at.loss:.4f}"
-            ),
+            on_step=fitted,
         )
         bars.update(drawing, completed=len(paths))
     folder = pack(out, trained, plan)
