@@ -89,7 +89,7 @@ class HeldRequests:
         first = known & ~np.isfinite(self.applied)
         with np.errstate(invalid="ignore"):
             raised = known & (need > self.applied * np.float32(RAISE_OVER))
-            frees = (ahead <= self.applied * (1 - self._lower_by)) & (ahead < self.applied)
+            frees = (ahead <= self.applied * (1 - self._enough())) & (ahead < self.applied)
         lowered = known & frees & ~raised & (self._used < self._most_before_lowering)
         changed = first | raised | lowered
         self.applied = np.where(changed, ahead, self.applied).astype(np.float32)
@@ -97,6 +97,12 @@ class HeldRequests:
         self._changed[slot] += spent
         self._used += spent
         return np.select([first, raised, lowered], [FIRST, RAISED, LOWERED], HOLD).astype(np.uint8)
+
+    def _enough(self) -> FloatArray:
+        """Return the share of each request that lowering must free, float32 ``[rows]``."""
+        spent = np.minimum(self._used / max(self._most_before_lowering, 1), 1)
+        enough: FloatArray = (self._lower_by + self._dearer * spent**2).astype(np.float32)
+        return enough
 
     def _forget(self, now_s: int) -> int:
         """Let changes of more than 24 hours ago age out; return now's slot."""
