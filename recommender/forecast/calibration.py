@@ -35,7 +35,7 @@ LEAST_SEEN: Final = 0.7
 THROTTLED: Final = 0.05
 """Share of throttled periods above which the demand for CPU was hidden."""
 
-PENDING_HOURS: Final = max(HORIZONS_S) // HOUR_S + 1
+_THROTTLED_CODE: Final = int(codes.encode(THROTTLED))
 
 
 class GroupCalibration:
@@ -48,7 +48,8 @@ class GroupCalibration:
     def nearest(self, fingerprints: FloatArray) -> IntArray:
         """Return the group of each fingerprint ``[n, 64]``."""
         square = (self._centres**2).sum(axis=1) - 2 * fingerprints @ self._centres.T
-        return np.argmin(square, axis=1).astype(np.int64)
+        found: IntArray = np.argmin(square, axis=1).astype(np.int64)
+        return found
 
     def offsets(self, group: IntArray) -> FloatArray:
         """Return float32 ``[n, 4, horizons, levels]``, in log ratio."""
@@ -57,10 +58,10 @@ class GroupCalibration:
 
 @dataclass(slots=True)
 class _Pending:
-    """Quantiles as issued at one clock hour."""
+    """Quantiles as issued at one clock hour, of the horizons that have not matured."""
 
     issued_s: int
-    log_quantiles: FloatArray  # [rows, 4, horizons, levels], NaN where none was issued
+    log_quantiles: dict[int, FloatArray]  # horizon -> [rows, 4, levels], NaN where none was issued
 
 
 class CoverageTracker:
@@ -69,15 +70,19 @@ class CoverageTracker:
     Quantile tracking (Angelopoulos, Candes, Tibshirani 2023, "Conformal PID control", the P part):
     after each matured window an offset moves up by ``step * level`` if the peak was above the
     corrected quantile, else down by ``step * (1 - level)``, so the long-run share of peaks above
-    it is ``1 - level`` whatever the data do. Windows longer than the hour between forecasts
-    overlap, so their steps are smaller in proportion. A window in which CPU was throttled
-    tells that demand was at least the usage: it can raise an offset, never lower it.
+    it is ``1 - level`` whatever the data do, as long as the offset stays within
+    :data:`MOST_OFFSET` spreads. Windows longer than the hour between forecasts overlap, so their
+    steps are smaller in proportion. A window in which CPU was throttled tells that demand was at
+    least the usage: it can raise an offset, never lower it.
+
+    Rows may be issued and learned from in parts; what is learned from one hour is learned once.
     """
 
     def __init__(self, step: float = STEP) -> None:
         self._step = step
         self._offset = np.zeros((0, *_SHAPE), np.float32)
-        self._pending: list[_Pending] = []
+        self._learned_s = np.zeros(0, np.int64)
+        self._pending: dict[int, _Pending] = {}
 
     def correct(self, rows: IntArray, log_quantiles: FloatArray) -> FloatArray:
         """Return corrected quantiles ``[n, 4, horizons, levels]``, monotone again."""
@@ -87,49 +92,54 @@ class CoverageTracker:
     def issue(self, now_s: int, rows: IntArray, log_quantiles: FloatArray) -> None:
         """Remember what is forecast at a clock hour, before correction."""
         self._reach(rows)
-        kept = np.full((len(self._offset), *_SHAPE), np.nan, np.float32)
-        kept[rows] = log_quantiles
-        self._pending = [p for p in self._pending if p.issued_s > now_s - PENDING_HOURS * HOUR_S]
-        self._pending.append(_Pending(now_s, kept))
+        for entry in tuple(self._pending.values()):
+            for place in tuple(entry.log_quantiles):
+                if entry.issued_s + _lag_s(place) <= now_s - HOUR_S:
+                    del entry.log_quantiles[place]
+            if not entry.log_quantiles:
+                del self._pending[entry.issued_s]
+        issued = self._pending.setdefault(now_s, _Pending(now_s, {})).log_quantiles
+        for place in range(len(HORIZONS_S)):
+            old = issued.get(place, np.zeros((0, *_SHAPE[::2]), np.float32))
+            kept = np.full((len(self._offset), *_SHAPE[::2]), np.nan, np.float32)
+            kept[: len(old)] = old
+            kept[rows] = log_quantiles[:, :, place]
+            issued[place] = kept
 
     def learn(self, batch: WindowBatch, rows: IntArray) -> None:
         """Move the offsets by the windows that matured within the hour before ``batch.now_s``."""
         self._reach(rows)
-        pending = {entry.issued_s: entry for entry in self._pending}
-        recent = batch.recent[:, _RESOURCE_ROWS, 0]
+        fresh = self._learned_s[rows] < batch.now_s
+        self._learned_s[rows[fresh]] = batch.now_s
+        peaks = batch.recent[:, _RESOURCE_ROWS, 0]
+        throttled = batch.recent[:, _THROTTLED, 0]
         for place, horizon in enumerate(HORIZONS_S):
-            lag = max(horizon, HOUR_S)
-            entry = pending.get(batch.now_s - lag)
-            if entry is None:
+            entry = self._pending.get(batch.now_s - _lag_s(place))
+            if entry is None or place not in entry.log_quantiles:
                 continue
-            known = rows < len(entry.log_quantiles)
-            begin = RECENT_BINS - lag // BIN_S
+            issued = entry.log_quantiles[place]
+            use = fresh & (rows < len(issued))
+            begin = RECENT_BINS - _lag_s(place) // BIN_S
             span = slice(begin, begin + horizon // BIN_S)
-            seen = (recent[..., span] != codes.MISSING).mean(axis=-1) >= LEAST_SEEN
-            peak = codes.logarithm(recent[..., span].max(axis=-1))
+            seen = (peaks[use, :, span] != codes.MISSING).mean(axis=-1) >= LEAST_SEEN
+            peak = codes.logarithm(peaks[use, :, span].max(axis=-1))
             hidden = np.zeros(seen.shape, bool)
-            hidden[:, 0] = codes.decode(batch.recent[:, _THROTTLED, 0, span]).max(
-                axis=-1, initial=0, where=batch.recent[:, _THROTTLED, 0, span] != codes.MISSING
-            ) > THROTTLED
-            self._move(place, horizon, rows[known], entry, peak[known], seen[known], hidden[known])
+            hidden[:, 0] = throttled[use, span].max(axis=-1) > _THROTTLED_CODE
+            self._move(place, rows[use], issued[rows[use]], np.where(seen, peak, np.nan), hidden)
 
     def _move(
         self,
         place: int,
-        horizon: int,
         rows: IntArray,
-        entry: _Pending,
+        issued: FloatArray,
         peak: FloatArray,
-        seen: NDArray[np.bool_],
         hidden: NDArray[np.bool_],
     ) -> None:
-        issued = entry.log_quantiles[rows][:, :, place]
-        spread = _spread(entry.log_quantiles[rows])[:, :, place]
         offset = self._offset[rows, :, place]
-        above = peak[..., None] > issued + offset * spread
-        step = self._step * min(1.0, HOUR_S / horizon)
+        above = peak[..., None] > issued + offset * _spread(issued)
+        step = self._step * min(1.0, HOUR_S / HORIZONS_S[place])
         move = np.where(above, step * _LEVELS, -step * (1 - _LEVELS))
-        useful = (seen & np.isfinite(peak))[..., None] & np.isfinite(issued)
+        useful = np.isfinite(peak)[..., None] & np.isfinite(issued)
         useful &= above | ~hidden[..., None]
         moved = np.clip(offset + np.where(useful, move, 0), -MOST_OFFSET, MOST_OFFSET)
         self._offset[rows, :, place] = moved
@@ -139,10 +149,17 @@ class CoverageTracker:
         if short > 0:
             fresh = np.zeros((short, *_SHAPE), np.float32)
             self._offset = np.concatenate((self._offset, fresh))
+            self._learned_s = np.concatenate((self._learned_s, np.zeros(short, np.int64)))
+
+
+def _lag_s(place: int) -> int:
+    """Return how long after it was issued a forecast is learned from: at a clock hour."""
+    return max(HORIZONS_S[place], HOUR_S)
 
 
 def _spread(log_quantiles: FloatArray) -> FloatArray:
-    """Return how far the workload's peaks scatter, ``[n, 4, horizons, 1]``."""
+    """Return how far the workload's peaks scatter: ``[..., levels]`` to ``[..., 1]``."""
     middle, high = LEVELS.index(0.5), LEVELS.index(0.95)
     wide = log_quantiles[..., high, None] - log_quantiles[..., middle, None]
-    return np.maximum(wide, np.float32(LEAST_SPREAD))
+    spread: FloatArray = np.maximum(wide, np.float32(LEAST_SPREAD))
+    return spread

@@ -21,6 +21,8 @@ from recommender.telemetry.window import WindowBatch
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
+_LARGEST_LOG = np.float32(88)  # float32 ends at exp(88.7)
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -104,15 +106,15 @@ class Forecaster:
                 self.tracker.learn(batch, rows)
                 self.tracker.issue(batch.now_s, rows, uncalibrated)
             calibrated = self.tracker.correct(rows, uncalibrated)
-        unit = np.exp(found.log_scale)[..., None]
+        log_unit = found.log_scale[..., None]
         profile = np.clip(outputs.profile, -14, 6)
         return Forecast(
             batch.now_s,
             calibrated,
             uncalibrated,
             found.log_scale,
-            unit * np.exp(profile[..., 0]),
-            unit**2 * np.exp(profile[..., 1]),
+            np.exp(log_unit + profile[..., 0]),
+            np.exp(np.minimum(2 * log_unit + profile[..., 1], _LARGEST_LOG)),
             outputs.fingerprint,
             group,
         )
