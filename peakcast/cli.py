@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,15 @@ class Command:
 
 
 # One line for each command that exists; a command without a module has no line.
-COMMANDS: Final[tuple[Command, ...]] = ()
+COMMANDS: Final[tuple[Command, ...]] = (
+    Command(
+        "replay",
+        "peakcast.commands.replay",
+        "replay",
+        "Write what would have been recommended over a recorded history.",
+        "Evaluate",
+    ),
+)
 
 EPILOG: Final = (
     "Settings come from flags, PEAKCAST_... environment variables, one YAML file (PEAKCAST_CONFIG) "
@@ -77,7 +86,10 @@ def build_app(arguments: Sequence[str], commands: Sequence[Command] = COMMANDS) 
     asked_for = next((word for word in arguments if not word.startswith("-")), None)
     for command in commands:
         if command.name == asked_for:
-            app.command(command.name, rich_help_panel=command.panel)(_load(command))
+            function = _load(command)
+            app.command(command.name, help=_prose(function), rich_help_panel=command.panel)(
+                function
+            )
         else:
             app.command(command.name, help=command.help, rich_help_panel=command.panel)(_not_loaded)
     return app
@@ -107,6 +119,12 @@ def _load(command: Command) -> Callable[..., Any]:
         importlib.import_module(command.module), command.function
     )
     return function
+
+
+def _prose(function: Callable[..., Any]) -> str:
+    """Return a docstring as paragraphs that the terminal's width may wrap."""
+    text = inspect.getdoc(function) or ""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _not_loaded() -> None:
