@@ -211,3 +211,14 @@ def test_a_server_that_hangs_is_not_asked_for_ever(server, monkeypatch):
         with pytest.raises(OutOfTime):
             list(source.blocks(LONG, LONG + HOUR))
         assert len(asked) < 20
+
+
+def test_window_and_step_are_those_of_the_settings_where_given(server):
+    for given, window, step in (({}, 60, 30), ({"rate_window_s": 120}, 120, 60),
+                                ({"rate_window_s": 90, "step_s": 10}, 90, 10)):  # fmt: skip
+        with PrometheusSource(settings(server, **given)) as source:
+            asked = recording(source)
+            list(source.blocks(LONG, LONG + HOUR))
+            assert source.report.window_s == window
+            query = next(one[3] for one in asked if "max_over_time(rate(container_cpu_us" in one[3])
+            assert f"[{window}s])[{300 - window + 1}s:{step}s]" in query

@@ -63,8 +63,13 @@ class Cadence:
     def for_scrapes(cls, interval_s: float) -> Cadence:
         """Return the finest cadence that a scrape interval allows."""
         window = next((window for window in (60, 120) if 2 * interval_s <= window), 300)
-        window = max(window, 60 * -(-int(2 * interval_s) // 60))
-        return cls(window, min(window // 2, 150))
+        return cls.for_window(max(window, 60 * -(-int(2 * interval_s) // 60)))
+
+    @classmethod
+    def for_window(cls, window_s: int) -> Cadence:
+        """Return a window with the largest step that overlaps by half and divides a bin."""
+        steps = (150, 100, 75, 60, 50, 30, 25, 20, 15)
+        return cls(window_s, next((step for step in steps if 2 * step <= window_s), 10))
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,9 +187,10 @@ class PrometheusSource:
         """Return the cadence for a scrape interval, as far as the settings do not fix it."""
         cadence = Cadence.for_scrapes(interval_s)
         given = self._settings.model_fields_set
-        window = self._settings.rate_window_s if "rate_window_s" in given else cadence.window_s
-        step = self._settings.step_s if "step_s" in given else min(cadence.step_s, window // 2)
-        return Cadence(window, step)
+        own_window = self._settings.rate_window_s if "rate_window_s" in given else None
+        own_step = self._settings.step_s if "step_s" in given else None
+        cadence = Cadence.for_window(own_window) if own_window else cadence
+        return Cadence(cadence.window_s, own_step or cadence.step_s)
 
     def _pass(self, grid: Grid, from_bin: Mapping[str, int]) -> Iterator[Block]:
         """Ask for all batches; KPIs without a failure are then known up to the grid's end."""
