@@ -20,6 +20,7 @@ class ResourcePolicy:
         ahead_level: level of the peak over ``ahead_s``, to which a change goes.
         margin: factor on both.
         reference: the size at which levels hold as they are, in cores or bytes.
+        power: how much more a miss on a larger container weighs, 0 to 1.
         lower_by: a request is lowered only where that frees at least this share of it, while the
             budget of changes is untouched.
         lower_by_spent: the same when the budget is all but spent.
@@ -30,6 +31,7 @@ class ResourcePolicy:
     ahead_level: float
     margin: float
     reference: float
+    power: float
     lower_by: float
     lower_by_spent: float
     ahead_s: int = 3600
@@ -58,6 +60,7 @@ BALANCED: Final = Policy(
         ahead_level=0.985,
         margin=1.0,
         reference=1.0,
+        power=0.5,
         lower_by=0.1,
         lower_by_spent=0.7,
     ),
@@ -66,15 +69,14 @@ BALANCED: Final = Policy(
         ahead_level=0.999,
         margin=1.05,
         reference=2.0**30,
+        power=0.25,
         lower_by=0.1,
         lower_by_spent=0.7,
     ),
 )
 
 POLICIES: Final[dict[Profile, Policy]] = {
-    "cost": replace(
-        BALANCED, cpu=replace(BALANCED.cpu, need_level=0.96, ahead_level=0.96)
-    ),
+    "cost": replace(BALANCED, cpu=replace(BALANCED.cpu, need_level=0.96, ahead_level=0.96)),
     "balanced": BALANCED,
     "safe": replace(
         BALANCED,

@@ -4,11 +4,12 @@ A fixed level misses equally often everywhere, whatever a miss saves. On a conta
 hardly scatter, the step from the 95th to the 99.5th percentile costs next to nothing; on one with
 a heavy tail it may double the request. So the request is the one that minimises
 
-    request + price * sqrt(size * reference) * P(peak > request),
+    request + price * size**power * reference**(1 - power) * P(peak > request),
 
-the newsvendor's rule with a penalty that grows with the square root of the container's size: small
-ones are guarded well, since that is cheap. A container of the reference size whose peaks scatter as
-usual gets the nominal level that the price was derived from.
+the newsvendor's rule with a penalty that grows more slowly than the container: small ones are
+guarded well, since that is cheap. With power 1 every container would be treated alike relative to
+its size; with 0 a miss would cost the same everywhere. A container of the reference size whose
+peaks scatter as usual gets the nominal level that the price was derived from.
 """
 
 from __future__ import annotations
@@ -37,21 +38,25 @@ def price_of(level: float) -> float:
     return USUAL_SPREAD / (1 - level)
 
 
-def choose(log_quantiles: FloatArray, level: float, reference: float) -> FloatArray:
+def choose(
+    log_quantiles: FloatArray, level: float, reference: float, power: float
+) -> FloatArray:
     """Return the request worth paying for.
 
     Args:
         log_quantiles: float32 ``[n, levels]``, ascending; NaN rows give NaN.
         level: nominal, between 0.5 and 1.
         reference: the size, in the resource's unit, at which ``level`` holds as it is.
+        power: how the penalty grows with the size, 0 to 1.
 
     Returns:
         float32 ``[n]``, in the resource's unit.
     """
     curve = _curve(log_quantiles)
     limit = np.exp(curve)
-    size = np.exp(log_quantiles[:, 1])
-    price = np.float32(price_of(level)) * np.sqrt(size * np.float32(reference))
+    log_size = log_quantiles[:, 1]
+    weight = np.exp(power * log_size + (1 - power) * np.float32(np.log(reference)))
+    price = np.float32(price_of(level)) * weight
     cost = limit + price[:, None] * _RARITY
     best = np.argmin(np.where(np.isfinite(cost), cost, np.inf), axis=1)
     return np.take_along_axis(limit, best[:, None], axis=1)[:, 0]

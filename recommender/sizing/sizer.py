@@ -141,11 +141,15 @@ class Sizer:
         until = _horizon(self._every_s)
         further = _horizon(max(self._every_s, rule.ahead_s))
         quantiles = forecast.log_quantiles[:, resource]
-        ahead = choose(quantiles[:, further], rule.ahead_level, rule.reference) * rule.margin
+        ahead = _choose(quantiles[:, further], rule.ahead_level, rule)
         if until == further:
             return ahead, ahead
-        need = choose(quantiles[:, until], rule.need_level, rule.reference) * rule.margin
+        need = _choose(quantiles[:, until], rule.need_level, rule)
         return need, np.fmax(need, ahead)
+
+
+def _choose(log_quantiles: FloatArray, level: float, rule: ResourcePolicy) -> FloatArray:
+    return choose(log_quantiles, level, rule.reference, rule.power) * np.float32(rule.margin)
 
 
 def _horizon(span_s: int) -> int:
