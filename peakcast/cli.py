@@ -57,6 +57,13 @@ class Command:
 # One line for each command that exists; a command without a module has no line.
 COMMANDS: Final[tuple[Command, ...]] = (
     Command(
+        "demo",
+        "peakcast.commands.demo",
+        "demo",
+        "Recommend from the sample traces, and write a report.",
+        "Recommend",
+    ),
+    Command(
         "replay",
         "peakcast.commands.replay",
         "replay",

@@ -12,16 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from peakcast.bundles import find_bundle, parse_profile
 from peakcast.durations import format_duration, parse_interval
 from peakcast.progress import bars
 from peakcast.tally import Tally
-from recommender.bundle import Bundle, default_bundle, load_bundle
 from recommender.errors import SettingsError, StoreError
-from recommender.fingerprint.schema import SCHEMA
 from recommender.forecast.calibration import CoverageTracker
 from recommender.forecast.forecaster import Forecaster
 from recommender.replay import Replay, Step, write_replay
-from recommender.sizing.policy import POLICIES, Profile
+from recommender.sizing.policy import POLICIES
 from recommender.sizing.sizer import SIZED
 from recommender.telemetry.clock import Clock, parse_holidays
 from recommender.telemetry.recorded import RecordedHistory, read_recorded
@@ -119,27 +118,6 @@ class _Counts:
         self.decisions += 1
         for place, tally in enumerate(self.tallies.values()):
             tally.set(step.now_s, step.rows, step.sizing.target[:, place])
-
-
-def find_bundle(path: Path | None) -> Bundle:
-    """Return the bundle at ``path``, or the shipped one.
-
-    Raises:
-        BundleError: there is none, or it is not sound.
-    """
-    return default_bundle(SCHEMA) if path is None else load_bundle(path, SCHEMA)
-
-
-def parse_profile(text: str) -> Profile:
-    """Return the profile of this name.
-
-    Raises:
-        SettingsError: there is none.
-    """
-    for known in POLICIES:
-        if text.strip().lower() == known:
-            return known
-    raise SettingsError(f"profile {text!r} is unknown", fix=f"Use one of {', '.join(POLICIES)}")
 
 
 def _summarise(

@@ -26,7 +26,9 @@ def train(
     ],
     out: Annotated[
         Path,
-        typer.Option(help="Folder that receives <id>/ and the pointer 'current'.", show_default=False),
+        typer.Option(
+            help="Folder that receives <id>/ and the pointer 'current'.", show_default=False
+        ),
     ],
     seed: Annotated[int, typer.Option(help="Of sampling, weights and order.")] = 1,
     share: Annotated[
