@@ -141,8 +141,7 @@ def _head_losses(
         order = torch.from_numpy(rng.permutation(len(rows.resource)))
         for places in order.split(stage.batch):
             features, label = rows.take(places)
-            quantiles, profile = network.answer(features, None)
-            yield peak_loss(quantiles, label) + profile_loss(profile, label)
+            yield _loss(network.answers(features, None), label)
 
 
 def _whole_losses(
@@ -171,8 +170,17 @@ def _whole_losses(
             )
             fingerprint = network.encode(*_patches(part, positions, gather))
             shown = fingerprint[torch.from_numpy(container)] if network.shape.fingerprint else None
-            quantiles, profile = network.answer(features, shown)
-            yield peak_loss(quantiles, label) + profile_loss(profile, label)
+            yield _loss(network.answers(features, shown), label)
+
+
+def _loss(answers: list[tuple[Tensor, Tensor]], label: Labels) -> Tensor:
+    """Return the sum over the heads, so that each learns as if alone."""
+    return torch.stack(
+        [
+            peak_loss(quantiles, label) + profile_loss(profile, label)
+            for quantiles, profile in answers
+        ]
+    ).sum()
 
 
 def _run(

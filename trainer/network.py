@@ -22,15 +22,17 @@ class NetworkShape:
     Attributes:
         encoder: ``gru`` or ``transformer``.
         hidden: width of the encoder.
-        head: width of the head's layers.
-        blocks: residual layers of the head.
+        heads: how many learn side by side.
+        head: width of a head's layers.
+        blocks: residual layers of a head.
         fingerprint: whether the head sees the fingerprint (false for the ablation).
         dropout: in the head.
     """
 
     encoder: str = "gru"
     hidden: int = 64
-    head: int = 256
+    heads: int = 2
+    head: int = 192
     blocks: int = 2
     fingerprint: bool = True
     dropout: float = 0.1
@@ -84,8 +86,8 @@ class Block(nn.Module):
         return x + self.down(self.dropout(nn.functional.silu(self.up(self.norm(x)))))
 
 
-class Network(nn.Module):
-    """Windows and features to fingerprint, quantiles of horizon peaks and the hourly profile.
+class Head(nn.Module):
+    """Features and fingerprint to quantiles and profile.
 
     Quantiles come as log ratios to the row's scale and never cross: within a horizon each level
     adds a positive step to the one below, and along the horizons the running maximum is taken,
@@ -94,12 +96,6 @@ class Network(nn.Module):
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
-        self.shape = shape
-        encoder = {"gru": GruEncoder, "transformer": TransformerEncoder}[shape.encoder]
-        self.encoder = encoder(shape.hidden)
-        self.to_fingerprint = nn.Linear(shape.hidden, FINGERPRINT_SIZE)
-        self.register_buffer("centre", torch.zeros(len(FEATURES)))
-        self.register_buffer("spread", torch.ones(len(FEATURES)))
         self.first = nn.Linear(2 * len(FEATURES) + len(RESOURCES), shape.head)
         # Starts at nothing: a head trained on features alone goes on from where it was.
         self.from_fingerprint = nn.Linear(FINGERPRINT_SIZE, shape.head, bias=False)
@@ -112,41 +108,9 @@ class Network(nn.Module):
         nn.init.constant_(self.quantiles.bias, -1.0)
         nn.init.zeros_(self.profile.weight)
 
-    def forward(
-        self, hours: Tensor, days: Tensor, features: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return fingerprint ``[n, 64]``, quantiles ``[n, 4, 5, 7]``, profile ``[n, 4, 24, 2]``.
-
-        Args:
-            hours: float32 ``[n, 24, 288]``.
-            days: float32 ``[n, 15, 576]``.
-            features: float32 ``[n, 4, features]``, NaN where missing.
-
-        The profile holds log mean and log variance, both relative to the scale.
-        """
-        fingerprint = self.encode(hours, days)
-        shown = fingerprint[:, None] if self.shape.fingerprint else None
-        quantiles, profile = self.answer(features, shown)
-        return fingerprint, quantiles, profile
-
-    def encode(self, hours: Tensor, days: Tensor) -> Tensor:
-        """Return fingerprints ``[n, 64]``, all of length 8."""
-        return 8.0 * nn.functional.normalize(
-            self.to_fingerprint(self.encoder(hours, days)), dim=-1
-        )
-
-    def answer(self, features: Tensor, fingerprint: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return quantiles ``[..., 5, 7]`` and profile ``[..., 24, 2]``.
-
-        Args:
-            features: float32 ``[..., features]``, NaN where missing.
-            fingerprint: broadcast to ``[..., 64]``; None: from features alone.
-        """
-        missing = torch.isnan(features)
-        known = (torch.where(missing, self.centre, features) - self.centre) / self.spread
-        resource = features[..., -1:]  # the last feature is the resource's number
-        which = torch.cat([(resource == float(i)).to(features) for i in range(len(RESOURCES))], -1)
-        x = self.first(torch.cat((known.clamp(-6, 6), missing.to(features), which), dim=-1))
+    def forward(self, row: Tensor, fingerprint: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return quantiles ``[..., 5, 7]`` and profile ``[..., 24, 2]`` of rows ``[..., width]``."""
+        x = self.first(row)
         if fingerprint is not None:
             x = x + self.from_fingerprint(fingerprint)
         x = self.dropout(nn.functional.silu(x))
@@ -162,3 +126,62 @@ class Network(nn.Module):
             held.append(torch.maximum(held[-1], rising[..., horizon, :]))
         profile = self.profile(x).unflatten(-1, (PROFILE_HOURS, 2))
         return torch.stack(held, dim=-2), profile
+
+
+class Network(nn.Module):
+    """Windows and features to fingerprint, quantiles of horizon peaks and the hourly profile.
+
+    Several heads learn side by side, each from the whole loss; what is served is their mean, which
+    errs less than any of them.
+    """
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        self.shape = shape
+        encoder = {"gru": GruEncoder, "transformer": TransformerEncoder}[shape.encoder]
+        self.encoder = encoder(shape.hidden)
+        self.to_fingerprint = nn.Linear(shape.hidden, FINGERPRINT_SIZE)
+        self.register_buffer("centre", torch.zeros(len(FEATURES)))
+        self.register_buffer("spread", torch.ones(len(FEATURES)))
+        self.heads = nn.ModuleList(Head(shape) for _ in range(shape.heads))
+
+    def forward(
+        self, hours: Tensor, days: Tensor, features: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return fingerprint ``[n, 64]``, quantiles ``[n, 4, 5, 7]``, profile ``[n, 4, 24, 2]``.
+
+        Args:
+            hours: float32 ``[n, 24, 288]``.
+            days: float32 ``[n, 15, 576]``.
+            features: float32 ``[n, 4, features]``, NaN where missing.
+
+        The profile holds log mean and log variance, both relative to the scale.
+        """
+        fingerprint = self.encode(hours, days)
+        shown = fingerprint[:, None] if self.shape.fingerprint else None
+        answers = self.answers(features, shown)
+        quantiles = torch.stack([quantile for quantile, _ in answers]).mean(0)
+        profile = torch.stack([hourly for _, hourly in answers]).mean(0)
+        return fingerprint, quantiles, profile
+
+    def encode(self, hours: Tensor, days: Tensor) -> Tensor:
+        """Return fingerprints ``[n, 64]``, all of length 8."""
+        return 8.0 * nn.functional.normalize(
+            self.to_fingerprint(self.encoder(hours, days)), dim=-1
+        )
+
+    def answers(
+        self, features: Tensor, fingerprint: Tensor | None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return each head's quantiles ``[..., 5, 7]`` and profile ``[..., 24, 2]``.
+
+        Args:
+            features: float32 ``[..., features]``, NaN where missing.
+            fingerprint: broadcast to ``[..., 64]``; None: from features alone.
+        """
+        missing = torch.isnan(features)
+        known = (torch.where(missing, self.centre, features) - self.centre) / self.spread
+        resource = features[..., -1:]  # the last feature is the resource's number
+        which = torch.cat([(resource == float(i)).to(features) for i in range(len(RESOURCES))], -1)
+        row = torch.cat((known.clamp(-6, 6), missing.to(features), which), dim=-1)
+        return [head(row, fingerprint) for head in self.heads]

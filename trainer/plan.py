@@ -64,4 +64,4 @@ class TrainingPlan:
     head: Stage = field(default_factory=lambda: Stage(8.0, 1024, 2e-3))
     whole: Stage = field(default_factory=lambda: Stage(1.5, 512, 7e-4))
     shape: NetworkShape = field(default_factory=NetworkShape)
-    threads: int = 2
+    threads: int = 1

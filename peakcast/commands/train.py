@@ -38,7 +38,9 @@ def train(
     fingerprint: Annotated[
         bool, typer.Option(help="Let the head see the fingerprint (off: the ablation).")
     ] = True,
-    threads: Annotated[int, typer.Option(help="Threads of the fit.")] = 2,
+    threads: Annotated[
+        int, typer.Option(help="Threads of the fit; another number rounds differently.")
+    ] = 1,
 ) -> None:
     """Train, calibrate, export and pack a model bundle.
 
