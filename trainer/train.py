@@ -88,9 +88,13 @@ def train(
         source = read_source(path)
         place, stop = len(sources), source.quarter_bin()
         count = round(plan.share * SAMPLES.get(source.name, SAMPLES_ELSEWHERE))
-        entities = np.flatnonzero(source.lot >= HELD_OUT_SHARE)
-        kept_out = np.flatnonzero((source.lot >= TEST_SHARE) & (source.lot < HELD_OUT_SHARE))
-        if len(entities) == 0 or stop <= LEAST_HISTORY:
+        # Some entities first appear in the last quarter, which is not for training.
+        early = source.first_bin < stop - LEAST_HISTORY
+        entities = np.flatnonzero(early & (source.lot >= HELD_OUT_SHARE))
+        kept_out = np.flatnonzero(
+            early & (source.lot >= TEST_SHARE) & (source.lot < HELD_OUT_SHARE)
+        )
+        if len(entities) == 0:
             continue
         sources.append(source)
         fitting.append(draw(source, place, entities, LEAST_HISTORY, stop, count, rng))
