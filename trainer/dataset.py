@@ -23,6 +23,7 @@ from recommender.telemetry.window import (
     HOURLY_BINS,
     RECENT_BINS,
     WindowBatch,
+    moments,
 )
 from trainer.traces import Source
 
@@ -111,6 +112,7 @@ def draw(
     last_bin: int,
     count: int,
     rng: np.random.Generator,
+    *,
     clock: Clock | None = None,
     augment: bool = True,
     progress: Callable[[int], None] = lambda _: None,
@@ -135,7 +137,17 @@ def draw(
             rows = rng.choice(rows, 256, replace=False)
         if len(rows) == 0:
             continue
-        part = _sample(source, place, rows, int(tick), last_bin, peaks, rng, clock, augment)
+        part = _sample(
+            source,
+            place,
+            rows,
+            tick=int(tick),
+            last_bin=last_bin,
+            peaks=peaks,
+            rng=rng,
+            clock=clock,
+            augment=augment,
+        )
         parts.append(part)
         progress(len(part))
     return concatenate(parts)
@@ -164,6 +176,7 @@ def _sample(
     source: Source,
     place: int,
     rows: IntArray,
+    *,
     tick: int,
     last_bin: int,
     peaks: CodeArray,
@@ -188,7 +201,7 @@ def _sample(
         place,
         rows,
         np.full(n, tick, np.int64),
-        age,
+        batch.age_bins,
         kept,
         found.values,
         found.log_scale,
@@ -211,19 +224,62 @@ def _keep_some(n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
 
 
 def truncate(batch: WindowBatch, age: IntArray, kept: NDArray[np.bool_]) -> WindowBatch:
-    """Return the batch as if older history and other KPIs had never been seen."""
+    """Return the batch as if older history and other KPIs had never been seen.
+
+    Of an hour in which the kept history begins, a window that began there would have a summary.
+    It is computed where the recent part holds that hour, and missing where it does not.
+
+    Args:
+        batch: windows.
+        age: int64 ``[n]``, the five-minute bins to keep, at most ``batch.age_bins``.
+        kept: bool ``[n, model kpis]``, the KPIs to keep.
+    """
     rows = [KPIS.index(kpi) for kpi in MODEL_KPIS]
+    into_hour = np.full(len(batch), (batch.now_s % HOUR_S) // BIN_S)
     recent, hourly = batch.recent.copy(), batch.hourly.copy()
-    bins_back = np.arange(RECENT_BINS, 0, -1)
-    recent *= (bins_back[None, :] <= age[:, None])[:, None, None]
-    into_hour = (batch.now_s % HOUR_S) // BIN_S
-    hour_start_back = np.arange(HOURLY_BINS, 0, -1) * BINS_PER_HOUR + into_hour
-    hourly *= (hour_start_back[None, :] <= age[:, None])[:, None, None]
+    _cut(recent, hourly, age, batch.age_bins, into_hour)
     mask = np.ones((len(batch), len(KPIS)), np.uint16)
     mask[:, rows] = kept
+    seen = (recent[:, :, 0] != codes.MISSING).any(axis=1)
+    since = np.where(seen.any(axis=1), RECENT_BINS - np.argmax(seen, axis=1), 0)
+    # A history that is cut in a gap begins with what comes after the gap.
+    age = np.where((age < batch.age_bins) & (age <= RECENT_BINS), since, age)
     return WindowBatch(
         batch.now_s, recent * mask[..., None, None], hourly * mask[..., None, None], age
     )
+
+
+def _cut(
+    recent: CodeArray, hourly: CodeArray, age: IntArray, real_age: IntArray, into_hour: IntArray
+) -> None:
+    """Empty, in place, what lies before the last ``age`` bins.
+
+    Args:
+        recent: ``[n, kpis, 2, 288]``.
+        hourly: ``[n, kpis, 2 or 3, 360]``.
+        age: int64 ``[n]``, bins to keep.
+        real_age: int64 ``[n]``, bins that there are; a window that keeps them all stays whole.
+        into_hour: int64 ``[n]``, bins since the last clock hour.
+    """
+    short = np.flatnonzero(age < real_age)
+    if len(short) == 0:
+        return
+    age, into = age[short, None], into_hour[short, None]
+    recent[short] *= (np.arange(RECENT_BINS, 0, -1) <= age)[:, None, None]
+    hour_begin = np.arange(HOURLY_BINS, 0, -1) * BINS_PER_HOUR + into
+    hourly[short] *= (hour_begin <= age)[:, None, None]
+    within = (age > into) & ((age - into) % BINS_PER_HOUR > 0) & (age <= RECENT_BINS)
+    chosen = short[within[:, 0]]
+    whole, into = ((age - into) // BINS_PER_HOUR)[within], into[within]
+    back = into + BINS_PER_HOUR * whole  # from now to the end of the hour in which it begins
+    columns = RECENT_BINS - back[:, None] - np.arange(BINS_PER_HOUR) - 1
+    bins = recent[chosen[:, None], :, :, np.maximum(columns, 0)]
+    bins[columns < 0] = codes.MISSING
+    hour = HOURLY_BINS - 1 - whole
+    summary = moments(codes.decode(bins[..., 1]), axis=1)
+    hourly[chosen, :, 0, hour] = bins[..., 0].max(axis=1)
+    for part in range(1, hourly.shape[2]):
+        hourly[chosen, :, part, hour] = codes.encode(summary[part - 1])
 
 
 def _profile(
@@ -238,7 +294,8 @@ def _profile(
     if begin < 0 or stop <= begin:
         return found
     channels = [KPIS.index(resource) for resource in RESOURCES]
-    values = codes.decode(source.hourly[rows][:, channels, 1:, begin:stop])
+    hourly = source.hourly[..., begin:stop]
+    values = codes.decode(hourly[rows[:, None], channels, 1:])
     scaled = values / np.exp(log_scale)[..., None, None]
     found[:, :, : stop - begin] = np.minimum(scaled, 50).transpose(0, 1, 3, 2)
     return found
@@ -264,10 +321,7 @@ class WindowGather:
         hourly = sliding_window_view(self._hourly[place], HOURLY_BINS, axis=-1)
         r = recent[row, :, :, index + 1].copy()
         h = hourly[row, :, :, hour + 1].copy()
-        r *= (np.arange(RECENT_BINS, 0, -1)[None] <= age[:, None])[:, None, None]
-        into = (now % HOUR_S) // BIN_S
-        back = np.arange(HOURLY_BINS, 0, -1)[None] * BINS_PER_HOUR + into[:, None]
-        h *= (back <= age[:, None])[:, None, None]
+        _cut(r, h, age, index - source.first_bin[row] + 1, (now % HOUR_S) // BIN_S)
         keep = kept[:, :, None, None]
         return r * keep, h * keep
 
