@@ -74,13 +74,15 @@ def conformal(scores: FloatArray) -> FloatArray:
     count = len(scores)
     ordered = np.sort(scores, axis=0)
     place = np.ceil((count + 1) * np.array(LEVELS)).astype(int) - 1
-    return ordered[np.clip(place, 0, count - 1), np.arange(len(LEVELS))]
+    found: FloatArray = ordered[np.clip(place, 0, count - 1), np.arange(len(LEVELS))]
+    return found
 
 
 def nearest(points: FloatArray, centres: FloatArray) -> IntArray:
     """Return the nearest centre of each point."""
     square = (centres**2).sum(axis=1) - 2 * points @ centres.T
-    return np.argmin(square, axis=1).astype(np.int64)
+    group: IntArray = np.argmin(square, axis=1).astype(np.int64)
+    return group
 
 
 def k_means(points: FloatArray, groups: int, rng: np.random.Generator) -> FloatArray:

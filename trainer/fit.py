@@ -138,9 +138,9 @@ def _head_losses(
 ) -> Iterator[Tensor]:
     """Yield the loss of one batch of rows after another, for as many as are asked for."""
     while True:
-        order = torch.from_numpy(rng.permutation(len(rows.resource)))
-        for places in order.split(stage.batch):
-            features, label = rows.take(places)
+        order = rng.permutation(len(rows.resource))
+        for begin in range(0, len(order), stage.batch):
+            features, label = rows.take(torch.from_numpy(order[begin : begin + stage.batch]))
             yield _loss(network.answers(features, None), label)
 
 

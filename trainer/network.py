@@ -47,9 +47,10 @@ class GruEncoder(nn.Module):
         self.hour = nn.Linear(HOUR_WIDTH, hidden)
         self.gru = nn.GRU(hidden, hidden, batch_first=True)
 
-    def forward(self, hours: Tensor, days: Tensor) -> Tensor:  # [n,24,w] [n,15,w] -> [n,hidden]
+    def forward(self, hours: Tensor, days: Tensor) -> Tensor:
+        """Return ``[n, hidden]`` of patches ``[n, 24, width]`` and ``[n, 15, width]``."""
         steps = torch.cat((self.day(days), self.hour(hours)), dim=1)
-        _, last = self.gru(nn.functional.silu(steps))
+        last: Tensor = self.gru(nn.functional.silu(steps))[1]
         return last[0]
 
 
@@ -67,9 +68,11 @@ class TransformerEncoder(nn.Module):
         self.layers = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(hidden)
 
-    def forward(self, hours: Tensor, days: Tensor) -> Tensor:  # [n,24,w] [n,15,w] -> [n,hidden]
+    def forward(self, hours: Tensor, days: Tensor) -> Tensor:
+        """Return ``[n, hidden]`` of patches ``[n, 24, width]`` and ``[n, 15, width]``."""
         steps = torch.cat((self.day(days), self.hour(hours)), dim=1) + self.place
-        return self.norm(self.layers(steps)[:, -1])
+        last: Tensor = self.norm(self.layers(steps)[:, -1])
+        return last
 
 
 class Block(nn.Module):
@@ -82,8 +85,10 @@ class Block(nn.Module):
         self.down = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:  # [..., width] -> [..., width]
-        return x + self.down(self.dropout(nn.functional.silu(self.up(self.norm(x)))))
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``[..., width]`` of ``[..., width]``."""
+        step: Tensor = self.down(self.dropout(nn.functional.silu(self.up(self.norm(x)))))
+        return x + step
 
 
 class Head(nn.Module):
@@ -109,7 +114,7 @@ class Head(nn.Module):
         nn.init.zeros_(self.profile.weight)
 
     def forward(self, row: Tensor, fingerprint: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return quantiles ``[..., 5, 7]`` and profile ``[..., 24, 2]`` of rows ``[..., width]``."""
+        """Return quantiles ``[..., 5, 7]`` and profile ``[..., 24, 2]`` of ``[..., width]``."""
         x = self.first(row)
         if fingerprint is not None:
             x = x + self.from_fingerprint(fingerprint)
@@ -134,6 +139,9 @@ class Network(nn.Module):
     Several heads learn side by side, each from the whole loss; what is served is their mean, which
     errs less than any of them.
     """
+
+    centre: Tensor
+    spread: Tensor
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
@@ -166,13 +174,9 @@ class Network(nn.Module):
 
     def encode(self, hours: Tensor, days: Tensor) -> Tensor:
         """Return fingerprints ``[n, 64]``, all of length 8."""
-        return 8.0 * nn.functional.normalize(
-            self.to_fingerprint(self.encoder(hours, days)), dim=-1
-        )
+        return 8.0 * nn.functional.normalize(self.to_fingerprint(self.encoder(hours, days)), dim=-1)
 
-    def answers(
-        self, features: Tensor, fingerprint: Tensor | None
-    ) -> list[tuple[Tensor, Tensor]]:
+    def answers(self, features: Tensor, fingerprint: Tensor | None) -> list[tuple[Tensor, Tensor]]:
         """Return each head's quantiles ``[..., 5, 7]`` and profile ``[..., 24, 2]``.
 
         Args:

@@ -19,10 +19,13 @@ SAMPLES: Final[dict[str, int]] = {
 
 SAMPLES_ELSEWHERE: Final = 100_000
 
+_BITBRAINS: Final = (
+    "Grid Workloads Archive GWA-T-12, research use with citation (Shen et al., CCGrid 2015)"
+)
 LICENCES: Final[dict[str, str]] = {
     "azure_v1": "CC-BY 4.0, Azure Public Dataset V1",
-    "bitbrains_rnd": "Grid Workloads Archive GWA-T-12, research use with citation (Shen et al., 2015)",
-    "bitbrains_fast": "Grid Workloads Archive GWA-T-12, research use with citation (Shen et al., 2015)",
+    "bitbrains_rnd": _BITBRAINS,
+    "bitbrains_fast": _BITBRAINS,
     "operatefirst": "MIT, Operate First",
     "smd": "MIT, Server Machine Dataset",
     "nezha_lab": "MIT, Nezha",
@@ -61,7 +64,7 @@ class TrainingPlan:
 
     seed: int = 1
     share: float = 1.0
-    head: Stage = field(default_factory=lambda: Stage(8.0, 1024, 2e-3))
+    head: Stage = field(default_factory=lambda: Stage(6.0, 1024, 2e-3))
     whole: Stage = field(default_factory=lambda: Stage(1.5, 512, 7e-4))
     shape: NetworkShape = field(default_factory=NetworkShape)
     threads: int = 1
