@@ -62,7 +62,7 @@ BALANCED: Final = Policy(
         reference=1.0,
         power=0.5,
         lower_by=0.1,
-        lower_by_spent=0.7,
+        lower_by_spent=0.9,
     ),
     memory=ResourcePolicy(
         need_level=0.999,
@@ -71,7 +71,7 @@ BALANCED: Final = Policy(
         reference=2.0**30,
         power=0.25,
         lower_by=0.1,
-        lower_by_spent=0.7,
+        lower_by_spent=0.9,
     ),
 )
 
