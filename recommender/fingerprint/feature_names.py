@@ -13,7 +13,13 @@ DAY_PATTERN: Final = (1, 2, 3, 4, 5, 6, 7, 14)
 DAYS: Final = 7
 MINUTE_LAGS: Final = (1, 3)
 JUMP_QUANTILES: Final = (0.5, 0.8, 0.95, 0.99)
-JUMPS: Final = ("bin_over_last", "bin_over_hour", "hour_over_last", "hour_over_six", "hour_over_day")
+JUMPS: Final = (
+    "bin_over_last",
+    "bin_over_hour",
+    "hour_over_last",
+    "hour_over_six",
+    "hour_over_day",
+)
 """How far peaks have lately risen above simple guesses of them: what a rule would have missed."""
 
 FEATURES: Final[tuple[str, ...]] = (

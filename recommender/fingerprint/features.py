@@ -98,7 +98,9 @@ def features(batch: WindowBatch, lags: DayLags) -> FeatureBatch:
     # Jobs that run each hour: the same minute of the last six hours, for what comes next.
     for width in MINUTE_LAGS:
         runs = [
-            peak[..., RECENT_BINS - BINS_PER_HOUR * hour : RECENT_BINS - BINS_PER_HOUR * hour + width]
+            peak[
+                ..., RECENT_BINS - BINS_PER_HOUR * hour : RECENT_BINS - BINS_PER_HOUR * hour + width
+            ]
             for hour in range(1, 7)
         ]
         tops = np.stack([run.max(axis=-1) for run in runs], axis=-1)
@@ -149,15 +151,16 @@ def _quantiles(peak: CodeArray, levels: tuple[float, ...]) -> list[CodeArray]:
     return found
 
 
-def _same_phase(
-    peak: CodeArray, hourly: CodeArray, now_s: int, lags: DayLags
-) -> list[CodeArray]:
+def _same_phase(peak: CodeArray, hourly: CodeArray, now_s: int, lags: DayLags) -> list[CodeArray]:
     """Return peaks at the same wall-clock time on earlier days, for several spans ahead."""
     found = []
     yesterday = RECENT_BINS - lags.hours[0] * BINS_PER_HOUR
     for span in SAME_PHASE_SPANS:
-        begin = max(yesterday, 0)
-        found.append(peak[..., begin : max(yesterday + span, 1)].max(axis=-1))
+        begin, stop = max(yesterday, 0), max(yesterday + span, 0)
+        top = peak[..., begin:stop].max(axis=-1, initial=codes.MISSING)
+        if yesterday < 0:  # a day of 25 hours began before the recent part
+            top = np.maximum(top, _hours(hourly, HOURLY_BINS - lags.hours[0], 1))
+        found.append(top)
     into_hour = (now_s // 300) % BINS_PER_HOUR != 0
     next_hour, next_six = [], []
     for hours in lags.hours:
@@ -165,10 +168,8 @@ def _same_phase(
         column = HOURLY_BINS - hours
         next_hour.append(_hours(hourly, column, 2 if into_hour else 1))
         next_six.append(_hours(hourly, column, 7 if into_hour else 6))
-    for days in DAY_PATTERN:
-        found.append(next_hour[days - 1])
-    for days in (2, 3, 7, 14):
-        found.append(next_six[days - 1])
+    found.extend(next_hour[days - 1] for days in DAY_PATTERN)
+    found.extend(next_six[days - 1] for days in (2, 3, 7, 14))
     stacked, stacked_six = np.stack(next_hour, axis=-1), np.stack(next_six, axis=-1)
     alike = np.array(lags.alike)
     found.append(stacked[..., :3].max(axis=-1))
@@ -185,17 +186,15 @@ def _same_phase(
 
 def _hours(hourly: CodeArray, column: int, count: int) -> CodeArray:
     begin, stop = max(column, 0), min(max(column + count, 1), HOURLY_BINS)
-    return hourly[..., begin:stop].max(axis=-1)
+    top: CodeArray = hourly[..., begin:stop].max(axis=-1)
+    return top
 
 
 def _averages(mean: CodeArray, hourly_mean: CodeArray) -> FloatArray:
     """Return log means over the last 15 min, 1 h, 3 h, 24 h and 7 d; ``[n, 4, 5]``."""
-    found = []
     values = codes.decode(mean[..., -36:])
-    for span in (3, 12, 36):
-        found.append(_log_mean(values[..., -span:]))
-    for span in (24, 168):
-        found.append(_log_mean(codes.decode(hourly_mean[..., -span:])))
+    found = [_log_mean(values[..., -span:]) for span in (3, 12, 36)]
+    found.extend(_log_mean(codes.decode(hourly_mean[..., -span:])) for span in (24, 168))
     return np.stack(found, axis=-1)
 
 
@@ -252,7 +251,7 @@ def _risen(peak: CodeArray, guess: CodeArray) -> FloatArray:
 
 
 def _shape(peak: CodeArray, log_scale: FloatArray, floor: CodeArray) -> FloatArray:
-    """Return roughness, time near the top, time since the top and what is missing; ``[n, 4, 9]``."""
+    """Return roughness, time near and since the top and the share missing; ``[n, 4, 9]``."""
     seen = peak != codes.MISSING
     level = np.maximum(peak, floor).astype(np.int32)
     step = np.abs(np.diff(level, axis=-1)) * (seen[..., 1:] & seen[..., :-1])

@@ -58,9 +58,7 @@ def from_codes(recent: CodeArray, hourly: CodeArray) -> Sequences:
     day = recent[:, :, 0].max(axis=-1)
     top = np.where(day > codes.ZERO, day, hourly[:, :, 0].max(axis=-1))
     scale = np.maximum(top, codes.ZERO).astype(np.float32)[:, :, None, None]
-    return Sequences(
-        _patches(recent, scale, HOUR_PATCHES), _patches(hourly, scale, DAY_PATCHES)
-    )
+    return Sequences(_patches(recent, scale, HOUR_PATCHES), _patches(hourly, scale, DAY_PATCHES))
 
 
 def _patches(series: CodeArray, scale: FloatArray, patches: int) -> FloatArray:

@@ -38,9 +38,7 @@ def price_of(level: float) -> float:
     return USUAL_SPREAD / (1 - level)
 
 
-def choose(
-    log_quantiles: FloatArray, level: float, reference: float, power: float
-) -> FloatArray:
+def choose(log_quantiles: FloatArray, level: float, reference: float, power: float) -> FloatArray:
     """Return the request worth paying for.
 
     Args:
