@@ -16,6 +16,7 @@ from recommender.fingerprint.feature_names import FEATURES
 from recommender.kpis import HORIZONS_S, LEVELS, RESOURCES
 from trainer.arena.cache import code_digest, key
 from trainer.dataset import Samples, draw
+from trainer.plan import SAMPLES, SAMPLES_ELSEWHERE
 from trainer.traces import TEST_SHARE, Source
 
 FloatArray = NDArray[np.float32]
@@ -48,15 +49,15 @@ class Recipe:
     """
 
     targets: tuple[tuple[str, int], ...] = (
-        ("cpu", 300),
-        ("cpu", 900),
         ("cpu", 3600),
-        ("cpu", 86400),
+        ("cpu", 300),
         ("memory", 3600),
+        ("cpu", 900),
+        ("cpu", 86400),
         ("memory", 86400),
     )
     levels: tuple[float, ...] = LEVELS
-    windows: int = 300_000
+    windows: int = 400_000
     trees: int = 250
     leaves: int = 31
     learning_rate: float = 0.08
@@ -166,12 +167,14 @@ def _draw(
     sources: Mapping[str, Callable[[], Source]],
     progress: Callable[[str, int, int], None],
 ) -> dict[str, Samples]:
-    each = max(1, recipe.windows // max(1, len(sources)))
+    # The same shares of the sources as the forecaster is trained on.
+    shares = {name: SAMPLES.get(name, SAMPLES_ELSEWHERE) for name in sources}
     found = {}
     for place, (name, read) in enumerate(sources.items()):
         progress("LightGBM: drawing windows", place, len(sources))
         try:
-            found[name] = draw_training(read(), place, each, recipe.seed)
+            count = max(1, round(recipe.windows * shares[name] / sum(shares.values())))
+            found[name] = draw_training(read(), place, count, recipe.seed)
         except MalformedHistory:
             continue  # nothing to learn from in this one
     if not found:
