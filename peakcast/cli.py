@@ -64,6 +64,13 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "Recommend",
     ),
     Command(
+        "arena",
+        "peakcast.commands.arena",
+        "arena",
+        "Compare the forecaster with every baseline on recorded traces.",
+        "Evaluate",
+    ),
+    Command(
         "replay",
         "peakcast.commands.replay",
         "replay",

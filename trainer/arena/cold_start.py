@@ -133,7 +133,8 @@ def trees_predictor(trees: QuantileTrees, resource: str) -> Callable[[WindowBatc
         found = features(batch, clock.day_lags(batch.now_s))
         relative = trees.predict(found.values[:, column], resource, HORIZON_S)
         value = relative + found.log_scale[:, column, None]
-        return np.maximum(value, found.log_floor[:, column, None]).astype(np.float32)
+        floored: FloatArray = np.maximum(value, found.log_floor[:, column, None])
+        return floored.astype(np.float32, copy=False)
 
     return predict
 

@@ -17,6 +17,10 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 
+POINTS: Final = 48
+"""Points of a frontier that is reached at every rate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """At which rates a frontier is read.
@@ -31,6 +35,10 @@ class Rates:
     headline: int
     shown: tuple[float, float]
 
+    def grid(self) -> DoubleArray:
+        """Return the rates at which a frontier is kept, float64 ``[POINTS]``, ascending."""
+        return np.geomspace(*self.shown, POINTS)
+
 
 VIOLATED: Final = Rates((0.02, 0.01, 0.005, 0.002), 1, (2e-4, 0.1))
 """Shares of violated windows."""
@@ -38,7 +46,6 @@ VIOLATED: Final = Rates((0.02, 0.01, 0.005, 0.002), 1, (2e-4, 0.1))
 OOMS: Final = Rates((0.5, 0.2, 0.1), 1, (0.02, 5.0))
 """OOM-equivalents per entity-week."""
 
-_POINTS: Final = 48
 _WORTH_DRAWING: Final = (0.3, 4.0)
 """Multipliers beyond these factors of the wanted rates play no part in any interval."""
 
@@ -121,7 +128,7 @@ def figures(sweep: Sweep, members: BoolArray, group: IntArray, rates: Rates = VI
         int(sweep.most_in_a_day[knob]) if reached else 0,
         sweep.labels[knob] if reached else "",
         float(sweep.multipliers[place]) if reached else float("nan"),
-        _frontier(sweep, rate, ratio, least, rates.shown),
+        _frontier(sweep, rate, ratio, least, rates),
         draws,
     )
 
@@ -150,9 +157,9 @@ def _near(rate: DoubleArray, targets: DoubleArray) -> slice:
 
 
 def _frontier(
-    sweep: Sweep, rate: DoubleArray, ratio: DoubleArray, least: float, span: tuple[float, float]
+    sweep: Sweep, rate: DoubleArray, ratio: DoubleArray, least: float, rates: Rates
 ) -> tuple[Point, ...]:
-    shown = np.geomspace(*span, _POINTS)
+    shown = rates.grid()
     found = read(rate, ratio, shown, least)
     return tuple(
         Point(float(at), float(value), sweep.labels[knob], float(sweep.multipliers[place]))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, cast
 
+import msgspec
+
 from recommender.bundle import Bundle
 from recommender.forecast.baselines import Baseline, baselines
 from recommender.forecast.baselines.protocol import Resource
-from trainer.arena.cache import code_digest, file_digest, key
+from trainer.arena.cache import code_digest, key
 from trainer.arena.fleet import Fleet
 from trainer.arena.forecaster_run import (
     Z_SCORES,
@@ -49,7 +52,7 @@ class Contender:
     Attributes:
         name: of its methods.
         bundle: loaded.
-        model_sha256: of its network.
+        model_sha256: of its manifest.
     """
 
     name: str
@@ -215,9 +218,11 @@ class Lineup:
         )
 
 
-def contender(name: str, bundle: Bundle, folder: Path) -> Contender:
-    """Return a loaded bundle as a contender; ``folder`` holds its ``model.onnx``."""
-    return Contender(name, bundle, file_digest(folder / "model.onnx"))
+def contender(name: str, bundle: Bundle) -> Contender:
+    """Return a loaded bundle as a contender."""
+    # The manifest holds what the network answers to the parity inputs, so it names the network.
+    manifest = msgspec.json.encode(bundle.manifest)
+    return Contender(name, bundle, hashlib.sha256(manifest).hexdigest())
 
 
 def wanted(name: str, patterns: Sequence[str]) -> bool:

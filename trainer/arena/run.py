@@ -105,14 +105,14 @@ def run_arena(plan: Plan) -> Results:
     lineup = _lineup(plan, found)
     for name, path in files.items():
         if name in NOT_SCORED and not plan.sources:
-            found.notes.append(f"{name} is not judged: {NOT_SCORED[name]}")
+            found.notes.append(f"Not judged: {name}, {NOT_SCORED[name]}")
             continue
         try:
             fleet = fleet_of(read_source(path))
         except MalformedHistory as error:
             if len(files) == 1:
                 raise
-            found.notes.append(f"{name} is not judged: {error.cause}")
+            found.notes.append(f"Not judged: {error.cause}")
             continue
         _judge_source(plan, lineup, fleet, digests[name], found)
     if not found.sources:
@@ -145,7 +145,7 @@ def _lineup(plan: Plan, found: _Found) -> Lineup:
         trees = train(plan.recipe, readers, digests, plan.cache, plan.progress)
         name = recipe_key(plan.recipe, digests)
     if plan.ours is None:
-        found.notes.append("the forecaster took no part: no bundle was given")
+        found.notes.append("The forecaster took no part: there was no bundle")
     fine = any(cadence.every_bins % 12 for cadence in plan.cadences)
     return Lineup(plan.patterns, trees, name, plan.ours, plan.ablations, plan.cache, fine)
 
