@@ -21,6 +21,7 @@ from recommender.forecast.forecaster import Forecast, Forecaster
 from recommender.kpis import BIN_S, HORIZONS_S, LEVELS, RESOURCES
 from recommender.sizing.policy import BALANCED, Policy
 from recommender.sizing.sizer import SIZED, Sizer, Sizing, undecided
+from recommender.telemetry import codes
 from recommender.telemetry.clock import Clock
 from recommender.telemetry.recorded import RecordedHistory, RecordedSource
 from recommender.telemetry.window import HOUR_S, RollingWindows, WindowBatch
@@ -106,7 +107,12 @@ class Replay:
             decides = now % self.every_s == 0
             if decides or now % HOUR_S == 0:
                 batch = windows.snapshot()
-                seen = np.flatnonzero(batch.age_bins > 0)
+                # Who was silent for a whole day has ended: no data, no number.
+                alive = (batch.recent[:, :, 0] != codes.MISSING).any(axis=(1, 2))
+                seen = np.flatnonzero(alive)
+                if len(seen) == 0:
+                    self.progress(1)
+                    continue
                 batch = batch.take(seen)
                 forecast = self.forecaster.forecast(batch, rows[seen], self.clock)
                 if decides:
