@@ -77,6 +77,13 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "Write what would have been recommended over a recorded history.",
         "Evaluate",
     ),
+    Command(
+        "train",
+        "peakcast.commands.train",
+        "train",
+        "Make a model bundle from recorded traces.",
+        "Evaluate",
+    ),
 )
 
 EPILOG: Final = (
