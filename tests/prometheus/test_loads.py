@@ -221,4 +221,4 @@ def test_window_and_step_are_those_of_the_settings_where_given(server):
             list(source.blocks(LONG, LONG + HOUR))
             assert source.report.window_s == window
             query = next(one[3] for one in asked if "max_over_time(rate(container_cpu_us" in one[3])
-            assert f"[{window}s])[{300 - window + 1}s:{step}s]" in query
+            assert f"[{window}001ms])[{300 - window + 1}s:{step}s]" in query

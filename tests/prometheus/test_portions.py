@@ -83,7 +83,9 @@ def test_any_window_has_a_step_that_overlaps_and_tiles_the_bin(window):
 def test_short_rates_cover_the_bin_and_nothing_else_on_either_version(bin_s, interval):
     cadence = Cadence.for_scrapes(interval)
     query = range_query(templates()["cpu"], "peak", bin_s, cadence)
-    window, back, step = map(int, re.search(r"\[(\d+)s\]\)\[(\d+)s:(\d+)s\]", query.expr).groups())
+    window, back, step = map(
+        int, re.search(r"\[(\d+)001ms\]\)\[(\d+)s:(\d+)s\]", query.expr).groups()
+    )
     end = 7200
     for closed_left in (True, False):
         steps = [

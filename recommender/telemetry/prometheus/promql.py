@@ -20,9 +20,10 @@ mean is the rate over the whole bin, its maximum the largest of short rates whos
 wholly inside the bin and overlap by half, so that no increment goes unseen. One with neither (a
 recording rule, say) is evaluated at each step of the bin.
 
-Prometheus 2 includes both ends of a range, Prometheus 3 leaves out the left one. Gauge ranges here
-end one millisecond short and subqueries begin off their own grid, so that both read the same
-samples: those in ``(end - bin, end]``.
+Prometheus 2 includes both ends of a range, Prometheus 3 leaves out the left one. So that both read
+the same samples, a gauge's range is one millisecond short and holds the samples in
+``(end - bin, end]``; a rate's is one millisecond long and holds the sample at its left end too,
+without which an increment would be lost; and subqueries begin off their own grid.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ def range_query(
     places = {
         "containers": both(CONTAINERS, matchers),
         "pods": both(PODS, matchers),
-        "window": f"{window_s * 1000 - 1}ms" if gauge else f"{window_s}s",
+        "window": f"{window_s * 1000 + (-1 if gauge else 1)}ms",
         "over": "max_over_time" if statistic == "peak" else "avg_over_time",
         "fold": "",
         "steps": "",
