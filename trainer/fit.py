@@ -15,14 +15,15 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from recommender.fingerprint.sequences import from_codes
 from recommender.kpis import HORIZONS_S, LEVELS, RESOURCES
 from trainer.dataset import Samples, WindowGather, batches
 from trainer.loss import Labels, peak_loss, profile_loss
-from trainer.network import Network
+from trainer.network import FINGERPRINT_SIZE, Network
 from trainer.plan import Stage, TrainingPlan
+from trainer.relations import Readout
 
 IntArray = NDArray[np.int64]
 
@@ -72,10 +73,11 @@ def fit(
         lambda step, steps, loss: progress(Progress("head", step, steps, loss)),
     )
     del rows
+    readout = Readout(FINGERPRINT_SIZE) if plan.describe > 0 else None
     _run(
-        network,
+        network if readout is None else nn.ModuleList((network, readout)),
         plan.whole,
-        _whole_losses(network, samples, gather, plan.whole, rng),
+        _whole_losses(network, samples, gather, plan, rng, readout),
         sum(len(part) for part in samples),
         lambda step, steps, loss: progress(Progress("whole", step, steps, loss)),
     )
@@ -148,12 +150,13 @@ def _whole_losses(
     network: Network,
     samples: list[Samples],
     gather: WindowGather,
-    stage: Stage,
+    plan: TrainingPlan,
     rng: np.random.Generator,
+    readout: Readout | None,
 ) -> Iterator[Tensor]:
     """Yield the loss of one batch of windows after another, for as many as are asked for."""
     while True:
-        for place, positions in batches(samples, stage.batch, rng):
+        for place, positions in batches(samples, plan.whole.batch, rng):
             part = samples[place]
             container, resource = np.nonzero(np.isfinite(part.log_scale[positions]))
             if len(container) == 0:
@@ -168,9 +171,13 @@ def _whole_losses(
                 ),
                 torch.from_numpy(resource),
             )
-            fingerprint = network.encode(*_patches(part, positions, gather))
+            hours, days = _patches(part, positions, gather)
+            fingerprint = network.encode(hours, days)
             shown = fingerprint[torch.from_numpy(container)] if network.shape.fingerprint else None
-            yield _loss(network.answers(features, shown), label)
+            loss = _loss(network.answers(features, shown), label)
+            if readout is not None:
+                loss = loss + plan.describe * readout.loss(fingerprint, hours, days)
+            yield loss
 
 
 def _loss(answers: list[tuple[Tensor, Tensor]], label: Labels) -> Tensor:
@@ -184,7 +191,7 @@ def _loss(answers: list[tuple[Tensor, Tensor]], label: Labels) -> Tensor:
 
 
 def _run(
-    network: Network,
+    network: nn.Module,
     stage: Stage,
     losses: Iterator[Tensor],
     size: int,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from recommender.fingerprint.feature_names import FEATURES
 from recommender.fingerprint.sequences import DAY_PATCHES, DAY_WIDTH, HOUR_PATCHES, HOUR_WIDTH
 from recommender.kpis import HORIZONS_S, LEVELS, RESOURCES
+from trainer.relations import RELATIONS, relations
 
 FINGERPRINT_SIZE = 64
 PROFILE_HOURS = 24
@@ -27,6 +28,7 @@ class NetworkShape:
         blocks: residual layers of a head.
         fingerprint: whether the head sees the fingerprint (false for the ablation).
         dropout: in the head.
+        relations: whether the fingerprint's last layer also sees :func:`.relations.relations`.
     """
 
     encoder: str = "gru"
@@ -36,6 +38,7 @@ class NetworkShape:
     blocks: int = 2
     fingerprint: bool = True
     dropout: float = 0.1
+    relations: bool = True
 
 
 class GruEncoder(nn.Module):
@@ -148,7 +151,8 @@ class Network(nn.Module):
         self.shape = shape
         encoder = {"gru": GruEncoder, "transformer": TransformerEncoder}[shape.encoder]
         self.encoder = encoder(shape.hidden)
-        self.to_fingerprint = nn.Linear(shape.hidden, FINGERPRINT_SIZE)
+        seen = shape.hidden + (RELATIONS if shape.relations else 0)
+        self.to_fingerprint = nn.Linear(seen, FINGERPRINT_SIZE)
         self.register_buffer("centre", torch.zeros(len(FEATURES)))
         self.register_buffer("spread", torch.ones(len(FEATURES)))
         self.heads = nn.ModuleList(Head(shape) for _ in range(shape.heads))
@@ -174,7 +178,10 @@ class Network(nn.Module):
 
     def encode(self, hours: Tensor, days: Tensor) -> Tensor:
         """Return fingerprints ``[n, 64]``, all of length 8."""
-        return 8.0 * nn.functional.normalize(self.to_fingerprint(self.encoder(hours, days)), dim=-1)
+        known = self.encoder(hours, days)
+        if self.shape.relations:
+            known = torch.cat((known, relations(hours, days)), dim=-1)
+        return 8.0 * nn.functional.normalize(self.to_fingerprint(known), dim=-1)
 
     def answers(self, features: Tensor, fingerprint: Tensor | None) -> list[tuple[Tensor, Tensor]]:
         """Return each head's quantiles ``[..., 5, 7]`` and profile ``[..., 24, 2]``.

@@ -60,6 +60,8 @@ class TrainingPlan:
         whole: fit of encoder and head together, on windows.
         shape: of the network.
         threads: of torch.
+        describe: weight of the loss that asks the window's relations back from the fingerprint
+            (:class:`trainer.relations.Readout`); 0: not asked.
     """
 
     seed: int = 1
@@ -68,3 +70,4 @@ class TrainingPlan:
     whole: Stage = field(default_factory=lambda: Stage(1.5, 512, 7e-4))
     shape: NetworkShape = field(default_factory=NetworkShape)
     threads: int = 1
+    describe: float = 0.2

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.bundle import Bundle
+from recommender.bundle.loading import BATCH, Outputs
 from recommender.fingerprint.feature_names import FEATURES
 from recommender.fingerprint.features import FeatureBatch, features
 from recommender.fingerprint.sequences import sequences
@@ -21,7 +23,10 @@ from recommender.telemetry.window import WindowBatch
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-_LARGEST_LOG = np.float32(88)  # float32 ends at exp(88.7)
+PORTION: Final = BATCH
+"""Containers whose inputs are computed at a time; the network takes as many at once."""
+
+_LARGEST_LOG: Final = np.float32(88)  # float32 ends at exp(88.7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,33 +95,58 @@ class Forecaster:
             rows: int64 ``[n]``, where the tracker keeps each container.
             clocks: one clock for all, or one per container.
         """
-        patches = sequences(batch)
-        found = _features(batch, clocks)
-        outputs = self._bundle.run(patches.hours, patches.days, found.values)
+        outputs, log_scale, log_floor = self._run(batch, clocks)
         group = np.zeros(len(batch), np.int64)
         relative = outputs.quantiles
         if self._groups is not None:
             group = self._groups.nearest(outputs.fingerprint)
             relative = relative + self._groups.offsets(group)
-        scale = found.log_scale[..., None, None]
-        uncalibrated = monotone(np.maximum(relative + scale, found.log_floor[..., None, None]))
+        scale, floor = log_scale[..., None, None], log_floor[..., None, None]
+        uncalibrated = monotone(np.maximum(relative + scale, floor))
         calibrated = uncalibrated
         if self.tracker is not None:
             if batch.now_s % 3600 == 0:
                 self.tracker.learn(batch, rows)
                 self.tracker.issue(batch.now_s, rows, uncalibrated)
             calibrated = self.tracker.correct(rows, uncalibrated)
-        log_unit = found.log_scale[..., None]
+        log_unit = log_scale[..., None]
         profile = np.clip(outputs.profile, -14, 6)
         return Forecast(
             batch.now_s,
             calibrated,
             uncalibrated,
-            found.log_scale,
+            log_scale,
             np.exp(log_unit + profile[..., 0]),
             np.exp(np.minimum(2 * log_unit + profile[..., 1], _LARGEST_LOG)),
             outputs.fingerprint,
             group,
+        )
+
+    def _run(
+        self, batch: WindowBatch, clocks: Sequence[Clock] | Clock
+    ) -> tuple[Outputs, FloatArray, FloatArray]:
+        """Return the network's outputs, log scales and log floors, a portion at a time.
+
+        The network's inputs take nearly twice the windows' memory, and a portion of them stays in
+        the processor's cache.
+        """
+        outputs: list[Outputs] = []
+        found: list[FeatureBatch] = []
+        for begin in range(0, max(len(batch), 1), PORTION):
+            portion = slice(begin, begin + PORTION)
+            part = batch.take(portion)
+            patches = sequences(part)
+            their = clocks if isinstance(clocks, Clock) else clocks[portion]
+            found.append(_features(part, their))
+            outputs.append(self._bundle.run(patches.hours, patches.days, found[-1].values))
+        return (
+            Outputs(
+                np.concatenate([part.fingerprint for part in outputs]),
+                np.concatenate([part.quantiles for part in outputs]),
+                np.concatenate([part.profile for part in outputs]),
+            ),
+            np.concatenate([part.log_scale for part in found]),
+            np.concatenate([part.log_floor for part in found]),
         )
 
 

@@ -48,8 +48,8 @@ class WindowBatch:
     def __len__(self) -> int:
         return int(self.recent.shape[0])
 
-    def take(self, places: IntArray) -> WindowBatch:
-        """Return the windows at ``places`` of this batch."""
+    def take(self, places: IntArray | slice) -> WindowBatch:
+        """Return the windows at ``places`` of this batch: a view for a slice, else a copy."""
         return WindowBatch(
             self.now_s, self.recent[places], self.hourly[places], self.age_bins[places]
         )
