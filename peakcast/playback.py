@@ -111,7 +111,7 @@ def play(
         decides_from_s=sample.now_s,
     )
     ours = {resource: Tally(history, resource) for resource in SIZED}
-    theirs = {resource: Tally(history, resource) for resource in SIZED}
+    theirs = {resource: Tally(history, resource, ratios=True) for resource in SIZED}
     everyone = np.arange(len(history.entities), dtype=np.int64)
     for step in replay.steps():
         told.issued.append(_issued(step, len(history.entities)))

@@ -32,6 +32,7 @@ STYLES: Final = {
 SHOWN_LEVEL: Final = 0.95
 _WIDTH: Final = 120
 _NOTHING: Final = "–"
+_WITHOUT_NOISE: Final = 1 - 2e-7  # a float32's last bits must not round up to the next unit
 _NAMES: Final = {"cpu": "cpu", "memory": "memory", "net_rx": "net in", "net_tx": "net out"}
 
 
@@ -164,7 +165,7 @@ def amount(resource: str, value: float | None) -> str:
     """Write an amount of a resource for people."""
     if value is None:
         return _NOTHING
-    value = float(f"{value:.6g}")  # a float32's noise would be rounded up
+    value *= _WITHOUT_NOISE
     if resource == "cpu":
         return format_cpu(value)
     if resource == "memory":

@@ -44,11 +44,11 @@
     weekday: "short", day: "numeric", month: "short", timeZone: "UTC",
   });
 
-  // Ticks at round numbers: 1, 2 or 5 times a power of the base that the unit counts in.
+  // Ticks at round numbers: 1, 2, 2.5 or 5 times a power of the base that the unit counts in.
   const ticks = (top, resource) => {
     const unit = resource === "memory" && top > 4096 ? 1024 ** Math.floor(Math.log2(top) / 10) : 1;
     const rough = top / unit / 4, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough) * unit;
+    const step = [1, 2, 2.5, 5, 10].map((n) => n * power).find((n) => n >= rough) * unit;
     const found = [];
     for (let value = 0; value <= top * 1.0001; value += step) found.push(value);
     return found;

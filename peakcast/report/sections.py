@@ -43,21 +43,29 @@ def recommendation_rows(told: Playback) -> str:
 
 
 def _tile(name: str, hours: float, ours: Outcome, rule: Outcome) -> str:
+    same_risk = rule.stretched_to(ours.violated)
     rows = (
-        ("reserved per used", f"{ours.reserved_per_used:.2f}", f"{rule.reserved_per_used:.2f}"),
+        (
+            "reserved per used",
+            f"{ours.reserved_per_used:.2f}",
+            f"{rule.reserved_per_used:.2f}",
+            f"{same_risk:.2f}",
+        ),
         (
             "5-minute windows above the request",
             f"{ours.violated_share:.2%}",
             f"{rule.violated_share:.2%}",
+            f"{ours.violated_share:.2%}",
         ),
     )
     body = "".join(
-        f"<tr><th>{what}</th><td class='ours'>{mine}</td><td>{theirs}</td></tr>"
-        for what, mine, theirs in rows
+        f"<tr><th>{what}</th><td class=ours>{mine}</td><td>{theirs}</td><td>{fair}</td></tr>"
+        for what, mine, theirs, fair in rows
     )
     return (
-        f'<table class="tile"><caption>{name}, the {hours:.0f} h after</caption>'
-        "<tr><td></td><th class='ours'>peakcast</th><th>VPA rule</th></tr>"
+        f"<table class=tile><caption>{name}, the {hours:.0f} h after</caption>"
+        "<tr><td></td><th class=ours>peakcast</th><th>VPA rule</th>"
+        "<th>VPA rule at<br>the same risk*</th></tr>"
         f"{body}</table>"
     )
 

@@ -49,3 +49,18 @@ def test_tally_of_a_resource_that_was_not_recorded():
     tally.set(300, np.array([0]), np.array([1.0], np.float32))
     assert tally.outcome().windows == 0
     assert np.isnan(tally.outcome().violated_share)
+
+
+def test_hindsight_gives_a_rule_the_same_risk():
+    peak = np.array([[[9, 1, 2, 3, 4]]], np.float32)
+    history = RecordedHistory("s", ("a",), ("a",), 300, ("cpu",), peak, np.ones_like(peak))
+    tally = Tally(history, "cpu", ratios=True)
+    tally.set(300, np.array([0]), np.array([2.0], np.float32))
+    outcome = tally.outcome()
+    assert outcome.violated == 2
+    assert outcome.reserved_per_used == 2
+    assert outcome.stretched_to(2) == 2
+    assert outcome.stretched_to(1) == 3
+    assert outcome.stretched_to(0) == 4
+    assert outcome.stretched_to(9) == 1
+    assert np.isnan(Tally(history, "cpu").outcome().stretched_to(0))
