@@ -57,6 +57,13 @@ class Command:
 # One line for each command that exists; a command without a module has no line.
 COMMANDS: Final[tuple[Command, ...]] = (
     Command(
+        "recommend",
+        "peakcast.commands.recommend",
+        "recommend",
+        "Recommend requests from one look at a Prometheus or a recorded file.",
+        "Recommend",
+    ),
+    Command(
         "demo",
         "peakcast.commands.demo",
         "demo",
