@@ -34,7 +34,7 @@ class NetworkShape:
     encoder: str = "gru"
     hidden: int = 64
     heads: int = 2
-    head: int = 192
+    head: int = 176
     blocks: int = 2
     fingerprint: bool = True
     dropout: float = 0.1

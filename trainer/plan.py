@@ -66,7 +66,7 @@ class TrainingPlan:
 
     seed: int = 1
     share: float = 1.0
-    head: Stage = field(default_factory=lambda: Stage(6.0, 1024, 2e-3))
+    head: Stage = field(default_factory=lambda: Stage(5.0, 1024, 2e-3))
     whole: Stage = field(default_factory=lambda: Stage(1.5, 512, 7e-4))
     shape: NetworkShape = field(default_factory=NetworkShape)
     threads: int = 1
