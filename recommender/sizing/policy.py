@@ -65,13 +65,14 @@ BALANCED: Final = Policy(
         lower_by_spent=0.9,
     ),
     memory=ResourcePolicy(
-        need_level=0.999,
-        ahead_level=0.999,
+        need_level=0.99,
+        ahead_level=0.99,
         margin=1.05,
         reference=2.0**30,
-        power=0.25,
+        power=0.5,
         lower_by=0.1,
         lower_by_spent=0.9,
+        ahead_s=21600,
     ),
 )
 
