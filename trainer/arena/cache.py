@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -28,6 +29,8 @@ def file_digest(path: Path) -> str:
 def code_digest(modules: Iterable[str]) -> str:
     """Return a digest of source files, so that changed code never meets old results.
 
+    Comments, docstrings and layout do not count.
+
     Args:
         modules: paths inside the distribution, such as ``recommender/forecast/monotone.py``; a
             folder stands for the Python files right in it.
@@ -37,7 +40,7 @@ def code_digest(modules: Iterable[str]) -> str:
         path = PACKAGE / module
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
             digest.update(file.name.encode())
-            digest.update(file.read_bytes())
+            digest.update(_essence(file.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()
 
 
@@ -45,3 +48,13 @@ def key(**parts: object) -> str:
     """Return a short name for a combination of parts, each of which JSON can hold."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _essence(source: str) -> str:
+    """Return what a Python file does, without what it says about itself."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            bare = ast.get_docstring(node, clean=False) is None
+            node.body = node.body if bare else node.body[1:]
+    return ast.dump(tree)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.forecast.baselines import Baseline, UsageMatrix
 from recommender.telemetry.window import HOUR_S, WindowBatch
 from trainer.arena.cold_start import (
     HISTORIES_S,
@@ -22,6 +24,7 @@ from trainer.arena.fleet import Fleet
 from trainer.arena.judging import COLD, Judged, judged
 from trainer.arena.lineup import OURS, Lineup, Progress
 from trainer.arena.methods import Kind, knob_names, level_requests, priced_requests
+from trainer.arena.shelf import Shelf
 from trainer.arena.sweep import FLOORS
 
 FloatArray = NDArray[np.float32]
@@ -41,36 +44,36 @@ class _Learned:
     methods: tuple[tuple[str, Kind, bool], ...]
 
 
-def judge_cold(lineup: Lineup, fleet: Fleet, progress: Progress) -> list[Judged]:
+def judge_cold(lineup: Lineup, fleet: Fleet, shelf: Shelf, progress: Progress) -> list[Judged]:
     """Judge hourly CPU requests with 15 minutes, 1, 6 and 24 hours of history.
 
     Args:
         lineup: who takes part.
         fleet: whose entities start anew.
+        shelf: where judgements of rules are kept.
         progress: called with what is being done, steps done and steps in all.
     """
     starts = cold_starts(fleet, CPU)
     rules, learned = lineup.rules(CPU), _learned(lineup)
     steps, done = len(HISTORIES_S) * (len(rules) + len(learned)), 0
-    found: list[Judged] = []
+    found: list[Judged | None] = []
     for history in HISTORIES_S:
         matrix = starts.matrix(history)
-        table = _Table(fleet, starts, starts.judged(matrix), history_name(history), found)
+        table = _Table(fleet, starts, starts.judged(matrix), history_name(history))
         for baseline in rules:
             progress(f"{fleet.name}: cold start", done, steps)
-            labels = tuple(f"{knob:g}" for knob in baseline.knobs)
-            kind: Kind = "rule" if baseline.causal else "oracle"
-            table.add(baseline.name, kind, labels, rule_requests(starts, baseline, matrix))
+            judging = partial(table.judge_rule, baseline, matrix)
+            found.append(shelf.take(repr(baseline), COLD, table.history, judging))
             done += 1
         for each in learned:
             progress(f"{fleet.name}: cold start", done, steps)
             logs = quantiles(starts, history, each.predict)
             for name, kind, priced in each.methods:
                 requests = priced_requests(logs, CPU) if priced else level_requests(logs)
-                table.add(name, kind, knob_names(priced=priced), requests)
+                found.append(table.judge(name, kind, knob_names(priced=priced), requests))
             done += 1
     progress(f"{fleet.name}: cold start", steps, steps)
-    return found
+    return [each for each in found if each is not None]
 
 
 def history_name(history_s: int) -> str:
@@ -86,14 +89,20 @@ class _Table:
     starts: ColdStarts
     peak: FloatArray
     history: str
-    found: list[Judged]
 
-    def add(self, name: str, kind: Kind, labels: tuple[str, ...], requests: FloatArray) -> None:
+    def judge(
+        self, name: str, kind: Kind, labels: tuple[str, ...], requests: FloatArray
+    ) -> Judged | None:
         """Judge requests ``[K, E, S]``."""
         part = self.starts.sweep(requests, self.peak, labels, FLOORS[CPU])
-        result = judged(COLD, self.history, name, kind, self.fleet, [part])
-        if result is not None:
-            self.found.append(result)
+        return judged(COLD, self.history, name, kind, self.fleet, [part])
+
+    def judge_rule(self, baseline: Baseline, matrix: UsageMatrix) -> Judged | None:
+        """Judge a baseline on what is left of the history."""
+        labels = tuple(f"{knob:g}" for knob in baseline.knobs)
+        kind: Kind = "rule" if baseline.causal else "oracle"
+        requests = rule_requests(self.starts, baseline, matrix)
+        return self.judge(baseline.name, kind, labels, requests)
 
 
 def _learned(lineup: Lineup) -> list[_Learned]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -68,11 +68,13 @@ class ForecasterRun:
         fine: CPU at each five minutes of the judged time; None where it was not run.
         next_hour: float32 ``[hours, E, 4, 2]``, mean and standard deviation that the profile
             gives the clock hour after each full hour, in cores, bytes and bytes/s.
+        identity: names the run in the cache; empty where it was not asked for.
     """
 
     hourly: QuantileRun
     fine: QuantileRun | None
     next_hour: FloatArray
+    identity: str = ""
 
 
 def run_forecaster(
@@ -174,9 +176,9 @@ def cached_run(
             found.fine.save(fine)
         np.save(profile, found.next_hour)
         done.touch()
-        return found
+        return replace(found, identity=name)
     kept = load_run(fine) if variant.fine else None
-    return ForecasterRun(load_run(hourly), kept, np.load(profile))
+    return ForecasterRun(load_run(hourly), kept, np.load(profile), name)
 
 
 def path_limits(fleet: Fleet, run: ForecasterRun, resource: str) -> FloatArray:

@@ -30,6 +30,7 @@ HOURLY_TARGETS: Final = (
 )
 FINE_TARGETS: Final = (("cpu", 300), ("cpu", 900), ("cpu", 3600))
 BLOCK: Final = 24
+_BELOW_ALL: Final = np.float32(-60.0)
 
 
 def hourly_bins(fleet: Fleet) -> IntArray:
@@ -109,17 +110,13 @@ def _features(batch: WindowBatch, clock: Clock) -> FeatureBatch:
 
 
 def _full(run: QuantileRun, place: int) -> FloatArray:
-    """Return ``[E, 4, horizons, levels]``; a horizon not run takes the next shorter one's."""
+    """Return ``[E, 4, horizons, levels]``; a horizon not run lies below all others."""
     entities = next(iter(run.log_quantiles.values())).shape[1]
     full = np.full((entities, len(RESOURCES), len(HORIZONS_S), len(LEVELS)), np.nan, np.float32)
     for resource, values in run.log_quantiles.items():
-        column = RESOURCES.index(resource)
-        full[:, column] = values[place]
-        for horizon in range(1, len(HORIZONS_S)):
-            hole = np.isnan(full[:, column, horizon])
-            full[:, column, horizon] = np.where(
-                hole, full[:, column, horizon - 1], full[:, column, horizon]
-            )
+        # Peaks never shrink with the horizon, so a missing number would spoil the longer ones.
+        ran = np.isfinite(values[place])
+        full[:, RESOURCES.index(resource)] = np.where(ran, values[place], _BELOW_ALL)
     return full
 
 

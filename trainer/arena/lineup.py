@@ -42,6 +42,11 @@ OWN: Final[dict[str, str]] = {
     "peakcast_path": "mean plus z deviations of the next hour's path instead of its maximum",
     "peakcast_next_bin": "the quantile of the next five minutes, held for the hour",
 }
+TRACKER_CODE: Final = (
+    "recommender/forecast/calibration.py",
+    "recommender/forecast/monotone.py",
+    "trainer/arena/lightgbm_run.py",
+)
 Progress = Callable[[str, int, int], None]
 
 
@@ -101,26 +106,27 @@ class Lineup:
         for contender in self.ablations:
             if self.wants(contender.name):
                 run = self._run(contender, fleet, source_sha256, Variant(contender.name), progress)
-                found.append(QuantileMethod(contender.name, "ablation", run.hourly, priced=True))
+                found.append(_ablation(contender.name, run.hourly, run.identity))
         return found
 
     def _lightgbm(self, fleet: Fleet, source_sha256: str, progress: Progress) -> list[Method]:
-        hourly, fine = self._trees_run(fleet, source_sha256, progress)
+        hourly, fine, identity = self._trees_run(fleet, source_sha256, progress)
         found: list[Method] = []
         if self.wants("lightgbm"):
-            found.append(QuantileMethod("lightgbm", "learned", hourly, fine))
+            found.append(QuantileMethod("lightgbm", "learned", hourly, fine, identity=identity))
         if self.wants("lightgbm_tracker") or self.wants("lightgbm_sized"):
             slow, quick = tracked(fleet, hourly, fine)
-            if self.wants("lightgbm_tracker"):
-                found.append(QuantileMethod("lightgbm_tracker", "learned", slow, quick))
-            if self.wants("lightgbm_sized"):
-                sized = QuantileMethod("lightgbm_sized", "learned", slow, quick, priced=True)
-                found.append(sized)
+            identity += f"-tracked-{code_digest(TRACKER_CODE)}"
+            for name, priced in (("lightgbm_tracker", False), ("lightgbm_sized", True)):
+                if self.wants(name):
+                    found.append(
+                        QuantileMethod(name, "learned", slow, quick, priced, f"{identity}-{priced}")
+                    )
         return found
 
     def _trees_run(
         self, fleet: Fleet, source_sha256: str, progress: Progress
-    ) -> tuple[QuantileRun, QuantileRun | None]:
+    ) -> tuple[QuantileRun, QuantileRun | None, str]:
         assert self.trees is not None  # noqa: S101 -- callers checked
         fine_bins = fleet.decisions(1)
         slow_bins = hourly_bins(fleet)
@@ -141,7 +147,7 @@ class Lineup:
                 held = tuple(t for t in targets if t in _trained(self.trees))
                 predict(self.trees, fleet, bins, held, count).save(path)
             runs.append(load_run(path))
-        return runs[0], runs[1] if len(runs) > 1 else None
+        return runs[0], runs[1] if len(runs) > 1 else None, f"{name}-{self.fine}"
 
     def _ours(
         self, contender: Contender, fleet: Fleet, source_sha256: str, progress: Progress
@@ -157,7 +163,7 @@ class Lineup:
             run = self._run(
                 contender, fleet, source_sha256, Variant(name, calibrated=False), progress
             )
-            found.append(QuantileMethod(name, "ablation", run.hourly, priced=True))
+            found.append(_ablation(name, run.hourly, run.identity))
         if self.wants("peakcast_one_kpi"):
             name = "peakcast_one_kpi"
             alone = {}
@@ -169,7 +175,7 @@ class Lineup:
                     alone[resource] = last.hourly.log_quantiles[resource]
             if last is not None:
                 merged = QuantileRun(last.hourly.bins, last.hourly.horizons, alone)
-                found.append(QuantileMethod(name, "ablation", merged, priced=True))
+                found.append(_ablation(name, merged, f"{last.identity}-{len(alone)}"))
         return found
 
     def _from_main(self, main: ForecasterRun, fleet: Fleet) -> list[Method]:
@@ -180,21 +186,25 @@ class Lineup:
         )
         for name, kind, priced in kinds:
             if self.wants(name):
-                found.append(QuantileMethod(name, kind, main.hourly, main.fine, priced=priced))
+                identity = f"{main.identity}-{priced}"
+                found.append(QuantileMethod(name, kind, main.hourly, main.fine, priced, identity))
         for resource in ("cpu", "memory"):
             if not fleet.has(resource):
                 continue
             if self.wants("peakcast_path"):
                 labels = tuple(f"z {z:g}" for z in Z_SCORES)
                 limits = path_limits(fleet, main, resource)
-                found.append(GivenLimits("peakcast_path", "ablation", resource, 12, labels, limits))
+                identity = f"{main.identity}-path"
+                found.append(
+                    GivenLimits("peakcast_path", "ablation", resource, 12, labels, limits, identity)
+                )
             if self.wants("peakcast_next_bin"):
                 held = QuantileRun(
                     main.hourly.bins,
                     (3600,),
                     {resource: main.hourly.log_quantiles[resource][:, :, :1]},
                 )
-                found.append(QuantileMethod("peakcast_next_bin", "ablation", held, priced=True))
+                found.append(_ablation("peakcast_next_bin", held, f"{main.identity}-next"))
         return found
 
     def _run(
@@ -242,6 +252,10 @@ def known_names() -> Mapping[str, str]:
 def rule_methods(rules: Sequence[Baseline]) -> list[Rule]:
     """Return baselines as methods."""
     return [Rule(baseline) for baseline in rules]
+
+
+def _ablation(name: str, run: QuantileRun, identity: str) -> QuantileMethod:
+    return QuantileMethod(name, "ablation", run, priced=True, identity=f"{identity}-{name}")
 
 
 def _trained(trees: QuantileTrees) -> set[tuple[str, int]]:

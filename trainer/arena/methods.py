@@ -34,7 +34,7 @@ RATIOS: Final = (0.8, 1.0, 1.25)
 """Factors on what a rule needs now, against what it goes to, swept under a budget."""
 
 SWEPT_LEVELS: Final = LEVELS[1:]
-NOMINAL_LEVELS: Final = (0.9, 0.94, 0.96, 0.975, 0.985, 0.9925, 0.997)
+NOMINAL_LEVELS: Final = (0.9, 0.94, 0.96, 0.975, 0.985, 0.9925, 0.997, 0.999)
 """Levels of the product's own rule that are swept; those of its profiles among them."""
 
 RULES: Final = {"cpu": BALANCED.cpu, "memory": BALANCED.memory}
@@ -64,6 +64,8 @@ class Method(Protocol):
     Attributes:
         name: unique.
         kind: what it is.
+        identity: all that its requests depend on, beside the source and the code; empty where
+            they must not be kept.
     """
 
     @property
@@ -71,6 +73,9 @@ class Method(Protocol):
 
     @property
     def kind(self) -> Kind: ...  # noqa: D102
+
+    @property
+    def identity(self) -> str: ...  # noqa: D102
 
     def wanted(self, fleet: Fleet, resource: str, cadence: Cadence) -> Iterator[Wanted]:
         """Yield what the method wants at a cadence; nothing where it has no answer."""
@@ -97,6 +102,11 @@ class Rule:
     def kind(self) -> Kind:
         """An oracle where it reads the future."""
         return "rule" if self.baseline.causal else "oracle"
+
+    @property
+    def identity(self) -> str:
+        """The baseline with all its settings."""
+        return repr(self.baseline)
 
     def wanted(self, fleet: Fleet, resource: str, cadence: Cadence) -> Iterator[Wanted]:
         """See :class:`Method`."""
@@ -135,6 +145,7 @@ class QuantileMethod:
         fine: quantiles at each five minutes; None: hourly and daily decisions only.
         priced: levels are nominal and the product's own rule chooses
             (:mod:`recommender.sizing.price`); otherwise the same quantile serves everywhere.
+        identity: see :class:`Method`.
     """
 
     name: str
@@ -142,6 +153,7 @@ class QuantileMethod:
     hourly: QuantileRun
     fine: QuantileRun | None = None
     priced: bool = False
+    identity: str = ""
 
     def wanted(self, fleet: Fleet, resource: str, cadence: Cadence) -> Iterator[Wanted]:
         """See :class:`Method`."""
@@ -188,6 +200,7 @@ class GivenLimits:
         every_bins: bins from one decision to the next.
         labels: ``K`` knobs.
         limits: float32 ``[K, E, decisions]``.
+        identity: see :class:`Method`.
     """
 
     name: str
@@ -196,6 +209,7 @@ class GivenLimits:
     every_bins: int
     labels: tuple[str, ...]
     limits: FloatArray
+    identity: str = ""
 
     def wanted(self, fleet: Fleet, resource: str, cadence: Cadence) -> Iterator[Wanted]:  # noqa: ARG002
         """See :class:`Method`."""

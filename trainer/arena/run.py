@@ -11,14 +11,22 @@ from typing import Final
 from recommender.errors import MalformedHistory, SettingsError
 from recommender.kpis import HORIZONS_S, LEVELS, RESOURCES
 from recommender.telemetry.window import RECENT_BINS
-from trainer.arena.actuation import CADENCES, Cadence
+from trainer.arena.actuation import CADENCES, HOURLY, Cadence
 from trainer.arena.bootstrap import ROUNDS
 from trainer.arena.cache import file_digest
 from trainer.arena.cold_judging import judge_cold
 from trainer.arena.coverage import coverage
 from trainer.arena.figures import OOMS, VIOLATED
 from trainer.arena.fleet import NOT_SCORED, Fleet, fleet_of
-from trainer.arena.judging import Judged, comparisons, judge, judge_memory, rows
+from trainer.arena.judging import (
+    FRONTIER,
+    MEMORY,
+    Judged,
+    comparisons,
+    judge,
+    judge_memory,
+    rows,
+)
 from trainer.arena.lightgbm_training import QuantileTrees, Recipe, recipe_key, train
 from trainer.arena.lineup import LEARNED, Contender, Lineup, Progress, wanted
 from trainer.arena.methods import QuantileMethod, Rule
@@ -31,6 +39,7 @@ from trainer.arena.results import (
     SourceInfo,
     number,
 )
+from trainer.arena.shelf import Shelf
 from trainer.traces import UNITS, Source, Units, read_source
 
 
@@ -165,6 +174,7 @@ def _judge_source(plan: Plan, lineup: Lineup, fleet: Fleet, sha256: str, found: 
             cpu_per_unit=unit.cpu_cores,
         )
     )
+    shelf = Shelf(plan.cache, sha256)
     learned = lineup.methods(fleet, sha256, plan.progress)
     results: list[Judged | None] = []
     if fleet.has("cpu"):
@@ -172,14 +182,16 @@ def _judge_source(plan: Plan, lineup: Lineup, fleet: Fleet, sha256: str, found: 
         steps = [(method, cadence) for method in (*rules, *learned) for cadence in plan.cadences]
         for done, (method, cadence) in enumerate(steps):
             plan.progress(f"{fleet.name}: judging CPU", done, len(steps))
-            results.append(judge(method, fleet, cadence))
+            judging = partial(judge, method, fleet, cadence)
+            results.append(shelf.take(method.identity, FRONTIER, cadence.name, judging))
         plan.progress(f"{fleet.name}: judging CPU", len(steps), len(steps))
-        results.extend(judge_cold(lineup, fleet, plan.progress))
+        results.extend(judge_cold(lineup, fleet, shelf, plan.progress))
     if fleet.has("memory"):
         methods = (*(Rule(baseline) for baseline in lineup.rules("memory")), *learned)
         for done, method in enumerate(methods):
             plan.progress(f"{fleet.name}: judging memory", done, len(methods))
-            results.append(judge_memory(method, fleet))
+            judging = partial(judge_memory, method, fleet)
+            results.append(shelf.take(method.identity, MEMORY, HOURLY.name, judging))
         plan.progress(f"{fleet.name}: judging memory", len(methods), len(methods))
     judgements = [each for each in results if each is not None]
     found.rows.extend(rows(fleet.name, judgements))
