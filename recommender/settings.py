@@ -116,10 +116,12 @@ class PrometheusSettings(BaseModel):
     """Most queries started in a second, over all of them."""
     max_points: int = Field(default=10_000, ge=100, le=11_000)
     """Most points per series in one range query. Prometheus refuses above 11,000."""
-    step_s: int = Field(default=60, ge=10, le=300)
-    """Resolution of range queries, in seconds; a divisor of 300, best the scrape interval."""
-    rate_window_s: int = Field(default=300, ge=60, le=900)
-    """Window of `rate()` over counters, in seconds; at least four scrape intervals."""
+    step_s: int | None = Field(default=None, ge=10, le=300)
+    """Resolution of range queries, in seconds; a divisor of 300. Unset: what the scrape interval
+    suggests."""
+    rate_window_s: int | None = Field(default=None, ge=60, le=900)
+    """Window of `rate()` over counters, in seconds; at least four scrape intervals. Unset: what the
+    scrape interval suggests."""
 
     @model_validator(mode="after")
     def _consistent(self) -> PrometheusSettings:
@@ -145,7 +147,7 @@ class PrometheusSettings(BaseModel):
         if self.insecure and self.ca_file is not None:
             msg = "give ca_file or insecure, not both"
             raise ValueError(msg)
-        if 300 % self.step_s:
+        if self.step_s is not None and 300 % self.step_s:
             msg = f"step_s must divide 300, and {self.step_s} does not"
             raise ValueError(msg)
         return self

@@ -186,9 +186,7 @@ class PrometheusSource:
     def _chosen_cadence(self, interval_s: float) -> Cadence:
         """Return the cadence for a scrape interval, as far as the settings do not fix it."""
         cadence = Cadence.for_scrapes(interval_s)
-        given = self._settings.model_fields_set
-        own_window = self._settings.rate_window_s if "rate_window_s" in given else None
-        own_step = self._settings.step_s if "step_s" in given else None
+        own_window, own_step = self._settings.rate_window_s, self._settings.step_s
         cadence = Cadence.for_window(own_window) if own_window else cadence
         return Cadence(cadence.window_s, own_step or cadence.step_s)
 
