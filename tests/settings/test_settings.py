@@ -26,8 +26,8 @@ DEFAULTS = {
         "concurrency": 4,
         "requests_per_s": 10.0,
         "max_points": 10_000,
-        "step_s": 60,
-        "rate_window_s": 300,
+        "step_s": None,
+        "rate_window_s": None,
     },
     "clock": {
         "time_zone": "UTC",
@@ -67,7 +67,7 @@ def test_flags_win_over_environment_over_file_over_defaults(monkeypatch, yaml_fi
     monkeypatch.setenv("PEAKCAST_PROMETHEUS__CONCURRENCY", "3")
     found = load_settings(path, {"prometheus": {"concurrency": 8}}).prometheus
     assert (found.concurrency, found.tenant, found.timeout_s) == (8, "environment", 5.0)
-    assert (found.url, found.step_s) == ("http://file:9090", 60)
+    assert (found.url, found.step_s) == ("http://file:9090", None)
 
 
 def test_the_file_may_be_named_by_the_environment(monkeypatch, yaml_file):
