@@ -71,6 +71,8 @@ class RollingWindows:
         self._given = np.zeros((0, HOURLY_BINS), np.bool_)  # hours that a source summarised
         self._first_s = np.zeros(0, np.int64)
         self._now_s: int | None = None
+        self._last_keys: tuple[WorkloadKey, ...] | None = None
+        self._last_rows = np.zeros(0, np.int64)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -121,15 +123,21 @@ class RollingWindows:
                 f"a block for {shape[0]} containers and {shape[1]} KPIs has arrays of shape "
                 f"{', '.join(map(str, shapes))}"
             )
-        if len(set(block.keys)) < len(block.keys):
-            raise MalformedHistory("a block names one container twice")
         if shape[2] == 0:
             return
-        rows = self.rows(block.keys)
+        rows = self._rows_of(block.keys)
         if block.step_s == BIN_S:
             self._ingest_recent(rows, block)
         else:
             self._ingest_hourly(rows, block)
+
+    def _rows_of(self, keys: tuple[WorkloadKey, ...]) -> IntArray:
+        """Return a block's rows; a source that hands on the same tuple again is not looked up."""
+        if self._last_keys is not keys:
+            if len(set(keys)) < len(keys):
+                raise MalformedHistory("a block names one container twice")
+            self._last_keys, self._last_rows = keys, self.rows(keys)
+        return self._last_rows
 
     def snapshot(self, rows: IntArray | slice = slice(None)) -> WindowBatch:
         """Return a copy of the windows of ``rows`` (all by default) as they stand now."""
