@@ -53,7 +53,7 @@ def judge_memory(method: Method, fleet: Fleet) -> Judged | None:
     peak = fleet.served_peak("memory", HOURLY.every_bins)
     parts = []
     for wanted in method.wanted(fleet, "memory", HOURLY):
-        applied = apply(fleet, HOURLY, wanted.need, wanted.ahead)
+        applied = apply(fleet, HOURLY, wanted.need, wanted.ahead, wanted.thrift)
         parts.append(
             oom_sweep(applied.limits, applied.changes, peak, wanted.labels, FLOORS["memory"])
         )

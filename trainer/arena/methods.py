@@ -34,10 +34,13 @@ RATIOS: Final = (0.8, 1.0, 1.25)
 """Factors on what a rule needs now, against what it goes to, swept under a budget."""
 
 SWEPT_LEVELS: Final = LEVELS[1:]
-NOMINAL_LEVELS: Final = (0.9, 0.94, 0.96, 0.975, 0.985, 0.9925, 0.997, 0.999)
-"""Levels of the product's own rule that are swept; those of its profiles among them."""
-
 RULES: Final = {"cpu": BALANCED.cpu, "memory": BALANCED.memory}
+_SHIPPED_LEVELS: Final = {rule.need_level for rule in RULES.values()}
+NOMINAL_LEVELS: Final = tuple(
+    sorted({0.9, 0.94, 0.96, 0.975, 0.985, 0.9925, 0.997, 0.999} | _SHIPPED_LEVELS)
+)
+"""Levels of the product's own rule that are swept; the shipped ones among them."""
+
 AHEAD_BINS: Final = BINS_PER_HOUR
 
 
@@ -136,7 +139,8 @@ class QuantileMethod:
     """A method that forecasts quantiles: of the horizon that a decision serves.
 
     Under a budget it needs a level of the next five minutes' peak and goes to a level of the
-    coming hour's.
+    coming hour's. Where the product's own rule chooses, it looks as far ahead as that rule does,
+    with and without a budget.
 
     Attributes:
         name: unique.
@@ -164,22 +168,35 @@ class QuantileMethod:
         bins = fleet.decisions(cadence.every_bins)
         need = self._by_level(run, resource, horizon, bins)
         names = knob_names(priced=self.priced)
-        if not cadence.budgeted:
+        further = self._further(run, resource, cadence)
+        if further == horizon:
             yield Wanted(names, need, need)
             return
-        ahead = self._by_level(run, resource, HOUR_S, bins)
+        ahead = self._by_level(run, resource, further, bins)
+        thrifts = (PLAIN,) if not cadence.budgeted else (SHIPPED,) if self.priced else THRIFTS
+        lower = 2 if self.priced else 4
         for first in range(len(names)):
             # What a change goes to is at most the level that is needed at once, or one above.
-            others = range(max(first - 4, 0), min(first + 2, len(names)))
-            if self.priced:
-                others = range(max(first - 2, 0), min(first + 2, len(names)))
-            for thrift in (SHIPPED,) if self.priced else THRIFTS:
+            others = range(max(first - lower, 0), min(first + 2, len(names)))
+            for thrift in thrifts:
                 yield Wanted(
                     tuple(f"need {names[first]}, go to {names[to]}, {thrift}" for to in others),
                     np.repeat(need[first][None], len(others), axis=0),
                     ahead[others.start : others.stop],
                     thrift,
                 )
+
+    def _further(self, run: QuantileRun, resource: str, cadence: Cadence) -> int:
+        """Return the horizon that a change looks at: as far as the product's rule does."""
+        horizon = served_horizon(cadence.every_s)
+        if cadence.budgeted:
+            wanted = RULES[resource].ahead_s if self.priced else HOUR_S
+        elif self.priced and cadence.every_s >= HOUR_S:
+            wanted = RULES[resource].ahead_s
+        else:
+            return horizon
+        further = served_horizon(max(cadence.every_s, wanted))
+        return further if run.has(resource, further) else horizon
 
     def _by_level(
         self, run: QuantileRun, resource: str, horizon_s: int, bins: IntArray
