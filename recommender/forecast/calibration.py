@@ -72,7 +72,7 @@ class CoverageTracker:
     corrected quantile, else down by ``step * (1 - level)``, so the long-run share of peaks above
     it is ``1 - level`` whatever the data do, as long as the offset stays within
     :data:`MOST_OFFSET` spreads. Windows longer than the hour between forecasts overlap, so their
-    steps are smaller in proportion. A window in which CPU was throttled tells that demand was at
+    steps are smaller, with the square root: in proportion they were too slow to follow a drift. A window in which CPU was throttled tells that demand was at
     least the usage: it can raise an offset, never lower it.
 
     Rows may be issued and learned from in parts; what is learned from one hour is learned once.
@@ -137,7 +137,7 @@ class CoverageTracker:
     ) -> None:
         offset = self._offset[rows, :, place]
         above = peak[..., None] > issued + offset * _spread(issued)
-        step = self._step * min(1.0, HOUR_S / HORIZONS_S[place])
+        step = self._step * float(np.sqrt(min(1.0, HOUR_S / HORIZONS_S[place])))
         move = np.where(above, step * _LEVELS, -step * (1 - _LEVELS))
         useful = np.isfinite(peak)[..., None] & np.isfinite(issued)
         useful &= above | ~hidden[..., None]

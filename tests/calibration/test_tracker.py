@@ -113,7 +113,7 @@ def test_nothing_is_learned_before_a_window_has_passed(horizon):
 @pytest.mark.parametrize("horizon", HORIZONS_S)
 def test_steps_are_those_of_the_pinball_loss(horizon):
     quiet, hot = np.full(RECENT_BINS, 0.5), np.full(RECENT_BINS, 99.0)
-    step = 0.04 * min(1, HOUR / horizon)
+    step = 0.04 * min(1, HOUR / horizon) ** 0.5
     up = learn_one(CoverageTracker(), START, horizon, hot)
     down = learn_one(CoverageTracker(), START, horizon, quiet)
     np.testing.assert_allclose(up, step * np.array(LEVELS), rtol=1e-5)
