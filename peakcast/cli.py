@@ -71,10 +71,24 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "Recommend",
     ),
     Command(
+        "similar",
+        "peakcast.commands.similar",
+        "similar",
+        "Show which workloads of a recorded history behave alike.",
+        "Recommend",
+    ),
+    Command(
         "arena",
         "peakcast.commands.arena",
         "arena",
         "Compare the forecaster with every baseline on recorded traces.",
+        "Evaluate",
+    ),
+    Command(
+        "fingerprint",
+        "peakcast.commands.fingerprint",
+        "fingerprint",
+        "Measure what the fingerprint tells apart: bursts, patterns, dependencies.",
         "Evaluate",
     ),
     Command(

@@ -125,7 +125,7 @@ def _windows(rng: np.random.Generator, loads: Loads, gone: NDArray[np.bool_]) ->
     for column, kpi in enumerate(MODEL_KPIS):
         low, high = np.log(_SIZES[kpi])
         mean = loads[kpi] * np.exp(rng.uniform(low, high, (n, 1)))
-        peak = mean * (1 + rng.uniform(0.01, 0.1, (n, 1)) * np.abs(rng.standard_normal(mean.shape)))
+        peak = mean * (1 + rng.uniform(0.01, 0.1, (n, 1)) * np.abs(_normal(rng, n)))
         row = KPIS.index(kpi)
         recent[:, row, 0] = codes.encode(peak[:, -RECENT_BINS:])
         recent[:, row, 1] = codes.encode(mean[:, -RECENT_BINS:])
@@ -146,7 +146,12 @@ def _column(rng: np.random.Generator, n: int, low: float, high: float) -> Double
 
 def _noise(rng: np.random.Generator, n: int, low: float = 0.02, high: float = 0.15) -> DoubleArray:
     """Return white noise around 1, of a strength that each workload has of its own."""
-    return np.exp(_column(rng, n, low, high) * rng.standard_normal((n, BINS)))
+    noise: DoubleArray = np.exp(_column(rng, n, low, high) * _normal(rng, n))
+    return noise
+
+
+def _normal(rng: np.random.Generator, n: int) -> DoubleArray:
+    return rng.standard_normal((n, BINS), np.float32).astype(np.float64)
 
 
 def _wander(rng: np.random.Generator, memory_bins: DoubleArray) -> DoubleArray:
@@ -157,15 +162,15 @@ def _wander(rng: np.random.Generator, memory_bins: DoubleArray) -> DoubleArray:
         memory_bins: ``[n]``, after how many bins a deviation has fallen to 1/e.
     """
     keep = np.exp(-1 / memory_bins)
-    shocks = rng.standard_normal((len(keep), BINS))
+    shocks = _normal(rng, len(keep))
     shocks[:, 1:] *= np.sqrt(1 - keep[:, None] ** 2)
     rows = [lfilter([1.0], [1.0, -share], row) for share, row in zip(keep, shocks, strict=True)]
     return np.asarray(rows, np.float64)
 
 
-def _bins(phase: DoubleArray | float = 0.0) -> DoubleArray:
+def _bins(phase: DoubleArray | IntArray | float = 0.0) -> DoubleArray:
     """Return ``[n, BINS]``, the bins' places moved by each workload's phase ``[n, 1]``."""
-    return np.arange(BINS)[None, :] + phase
+    return np.asarray(np.arange(BINS)[None, :] + phase, np.float64)
 
 
 def _quiet(rng: np.random.Generator, n: int) -> Loads:
@@ -181,7 +186,7 @@ def _flat(rng: np.random.Generator, n: int) -> DoubleArray:
 
 
 def _idle(rng: np.random.Generator, n: int) -> DoubleArray:
-    return 0.05 * np.exp(_column(rng, n, 0.7, 1.2) * rng.standard_normal((n, BINS)))
+    return np.asarray(0.05 * np.exp(_column(rng, n, 0.7, 1.2) * _normal(rng, n)), np.float64)
 
 
 def _wave(rng: np.random.Generator, n: int) -> DoubleArray:
@@ -257,7 +262,8 @@ def _loads(cpu: int, network: int, memory: int) -> Maker:
 
         def follow(which: int, low: float, high: float) -> DoubleArray:
             process = np.sign(which) * hidden[abs(which) - 1]
-            return np.exp(_column(rng, n, low, high) * process) * _noise(rng, n, 0.02, 0.1)
+            load = np.exp(_column(rng, n, low, high) * process) * _noise(rng, n, 0.02, 0.1)
+            return np.asarray(load, np.float64)
 
         return {
             "cpu": follow(cpu, 0.4, 1.0),
