@@ -13,6 +13,7 @@ from recommender.forecast.baselines import Baseline, UsageMatrix
 from recommender.telemetry.window import HOUR_S, WindowBatch
 from trainer.arena.cold_start import (
     HISTORIES_S,
+    HOLD,
     ColdStarts,
     cold_starts,
     forecaster_predictor,
@@ -21,7 +22,8 @@ from trainer.arena.cold_start import (
     trees_predictor,
 )
 from trainer.arena.fleet import Fleet
-from trainer.arena.judging import COLD, Judged, judged
+from trainer.arena.judging import COLD, LEAST, Judged, judged
+from trainer.arena.least import least_sweep
 from trainer.arena.lineup import OURS, Lineup, Progress
 from trainer.arena.methods import Kind, knob_names, level_requests, priced_requests
 from trainer.arena.shelf import Shelf
@@ -65,6 +67,8 @@ def judge_cold(lineup: Lineup, fleet: Fleet, shelf: Shelf, progress: Progress) -
             judging = partial(table.judge_rule, baseline, matrix)
             found.append(shelf.take(repr(baseline), COLD, table.history, judging))
             done += 1
+        if lineup.wants(LEAST):
+            found.append(table.judge_least())
         for each in learned:
             progress(f"{fleet.name}: cold start", done, steps)
             logs = quantiles(starts, history, each.predict)
@@ -96,6 +100,11 @@ class _Table:
         """Judge requests ``[K, E, S]``."""
         part = self.starts.sweep(requests, self.peak, labels, FLOORS[CPU])
         return judged(COLD, self.history, name, kind, self.fleet, [part])
+
+    def judge_least(self) -> Judged | None:
+        """Judge the least that anybody could reserve."""
+        part = least_sweep(self.peak, HOLD, FLOORS[CPU])
+        return judged(COLD, self.history, LEAST, "bound", self.fleet, [part])
 
     def judge_rule(self, baseline: Baseline, matrix: UsageMatrix) -> Judged | None:
         """Judge a baseline on what is left of the history."""

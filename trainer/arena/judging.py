@@ -13,6 +13,7 @@ from trainer.arena.actuation import HOURLY, Cadence, apply
 from trainer.arena.bootstrap import interval
 from trainer.arena.figures import OOMS, VIOLATED, Figures, Rates, figures
 from trainer.arena.fleet import Fleet
+from trainer.arena.least import least_sweep
 from trainer.arena.methods import Kind, Method
 from trainer.arena.oom import oom_sweep
 from trainer.arena.results import Comparison, Row, number, to_row
@@ -22,6 +23,7 @@ DoubleArray = NDArray[np.float64]
 
 VPA: Final = "vpa"
 LIGHTGBM: Final = "lightgbm"
+LEAST: Final = "least_possible"
 OWN_HOURLY: Final = "own 1h"
 FRONTIER, MEMORY, COLD = "frontier", "memory", "cold"
 RATES: Final[dict[str, Rates]] = {FRONTIER: VIOLATED, MEMORY: OOMS, COLD: VIOLATED}
@@ -46,6 +48,13 @@ def judge(method: Method, fleet: Fleet, cadence: Cadence, cpu: str = "cpu") -> J
         applied = apply(fleet, cadence, wanted.need, wanted.ahead, wanted.thrift)
         parts.append(sweep(applied, peak, wanted.labels, FLOORS[cpu]))
     return judged(FRONTIER, cadence.name, method.name, method.kind, fleet, parts)
+
+
+def judge_least(fleet: Fleet, cadence: Cadence) -> Judged | None:
+    """Return the least that anybody could reserve for CPU at a fixed cadence."""
+    peak = fleet.served_peak("cpu", cadence.every_bins)
+    part = least_sweep(peak, cadence.every_bins, FLOORS["cpu"])
+    return judged(FRONTIER, cadence.name, LEAST, "bound", fleet, [part])
 
 
 def judge_memory(method: Method, fleet: Fleet) -> Judged | None:

@@ -246,7 +246,8 @@ def known_names() -> Mapping[str, str]:
         baseline.name: " ".join((type(baseline).__doc__ or "").split(".")[0].split())
         for baseline in baselines("cpu")
     }
-    return {**rules, **LEARNED, **OWN}
+    bound = {"least_possible": "the least that anybody could reserve, knowing the future"}
+    return {**rules, **bound, **LEARNED, **OWN}
 
 
 def rule_methods(rules: Sequence[Baseline]) -> list[Rule]:

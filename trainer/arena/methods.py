@@ -22,7 +22,7 @@ from trainer.arena.quantile_run import QuantileRun
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-Kind = Literal["rule", "oracle", "learned", "ours", "ablation"]
+Kind = Literal["rule", "oracle", "bound", "learned", "ours", "ablation"]
 
 SHIPPED: Final = Thrift(
     BALANCED.cpu.lower_by, BALANCED.cpu.lower_by_spent, BALANCED.kept_for_raises

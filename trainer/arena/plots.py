@@ -23,6 +23,7 @@ _COLOURS: Final = {
     "lightgbm_sized": "#7a5af8",
     "vpa": "#c92a2a",
     "oracle": "#1c2024",
+    "least_possible": "#9aa0a6",
 }
 _OTHERS: Final = ("#c9901a", "#b07aa1", "#5b8def", "#7d9b3d", "#d9652f", "#9a8f80", "#4d9f94")
 
@@ -89,7 +90,7 @@ def _draw(pyplot: Any, rows: list[Row], heading: str, table: str, path: Path) ->
             label=title(row.method),
             color=_COLOURS.get(row.method) or next(others),
             linewidth=2.6 if ours else 1.5,
-            linestyle="--" if row.kind in ("oracle", "ablation") else "-",
+            linestyle="--" if row.kind in ("oracle", "bound", "ablation") else "-",
             zorder=3 if ours else 2,
         )
         known = [value for value in row.ratio if value is not None]

@@ -20,10 +20,12 @@ from trainer.arena.figures import OOMS, VIOLATED
 from trainer.arena.fleet import NOT_SCORED, Fleet, fleet_of
 from trainer.arena.judging import (
     FRONTIER,
+    LEAST,
     MEMORY,
     Judged,
     comparisons,
     judge,
+    judge_least,
     judge_memory,
     rows,
 )
@@ -185,6 +187,8 @@ def _judge_source(plan: Plan, lineup: Lineup, fleet: Fleet, sha256: str, found: 
             judging = partial(judge, method, fleet, cadence)
             results.append(shelf.take(method.identity, FRONTIER, cadence.name, judging))
         plan.progress(f"{fleet.name}: judging CPU", len(steps), len(steps))
+        if lineup.wants(LEAST):
+            results.extend(judge_least(fleet, each) for each in plan.cadences if not each.budgeted)
         results.extend(judge_cold(lineup, fleet, shelf, plan.progress))
     if fleet.has("memory"):
         methods = (*(Rule(baseline) for baseline in lineup.rules("memory")), *learned)

@@ -25,6 +25,7 @@ CODE: Final = (
     "trainer/arena/figures.py",
     "trainer/arena/fleet.py",
     "trainer/arena/judging.py",
+    "trainer/arena/least.py",
     "trainer/arena/methods.py",
     "trainer/arena/oom.py",
     "trainer/arena/sweep.py",

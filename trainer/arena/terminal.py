@@ -15,7 +15,13 @@ from trainer.arena.judging import COLD, FRONTIER, MEMORY
 from trainer.arena.names import ORDER, ordered, rate_name, title
 from trainer.arena.results import CoverageRow, Results, Row, SourceInfo
 
-STYLES: Final = {"ours": "bold green", "learned": "cyan", "ablation": "green", "oracle": "dim"}
+STYLES: Final = {
+    "ours": "bold green",
+    "learned": "cyan",
+    "ablation": "green",
+    "oracle": "dim",
+    "bound": "dim",
+}
 NOTHING: Final = "–"
 SHOWN_HORIZONS: Final = (300, 3600, 86400)
 _JUDGED_LEVELS: Final = (0.9, 0.95, 0.98, 0.99)

@@ -26,7 +26,7 @@
   // Colours by method, the same wherever it appears; bright enough on both grounds.
   const FIXED = {
     peakcast: "var(--ours)", peakcast_one_level: "#63b58c", lightgbm: "var(--learned)",
-    lightgbm_tracker: "#6fb6c9", lightgbm_sized: "#8c6ff7", vpa: "#d64545", oracle: "var(--soft)",
+    lightgbm_tracker: "#6fb6c9", lightgbm_sized: "#8c6ff7", vpa: "#d64545", oracle: "var(--soft)", least_possible: "#9aa0a6",
   };
   const OTHERS = ["#c9901a", "#d9652f", "#9a8f80", "#b07aa1", "#7d9b3d", "#5b8def", "#b5655f",
     "#4d9f94", "#a9853f", "#8f7cc0", "#cf6f9d", "#6f7f8f", "#84a59d", "#bc8034"];
@@ -114,7 +114,7 @@
       const node = make("path", { d: path(row.curve, x, y) }, lines);
       node.style.stroke = colours[row.method];
       if (row.kind === "ours") node.classList.add("ours");
-      if (row.kind === "ablation" || row.kind === "oracle") node.classList.add("dashed");
+      if (["ablation", "oracle", "bound"].includes(row.kind)) node.classList.add("dashed");
       paths.set(row, node);
     }
     const dot = make("circle", { r: 5, visibility: "hidden" }, svg);
