@@ -16,8 +16,9 @@ from recommender.errors import MalformedHistory
 from trainer.calibrate import calibrate
 from trainer.dataset import Samples, WindowGather, draw
 from trainer.fit import Progress, fit, predict
+from trainer.mix import LICENCES, SAMPLES, SAMPLES_ELSEWHERE
 from trainer.network import Network
-from trainer.plan import LICENCES, SAMPLES, SAMPLES_ELSEWHERE, TrainingPlan
+from trainer.plan import TrainingPlan
 from trainer.traces import HELD_OUT_SHARE, TEST_SHARE, Source, read_source
 
 LEAST_HISTORY: Final = 12

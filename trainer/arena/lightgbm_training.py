@@ -16,7 +16,7 @@ from recommender.fingerprint.feature_names import FEATURES
 from recommender.kpis import HORIZONS_S, LEVELS, RESOURCES
 from trainer.arena.cache import code_digest, key
 from trainer.dataset import Samples, draw
-from trainer.plan import SAMPLES, SAMPLES_ELSEWHERE
+from trainer.mix import SAMPLES, SAMPLES_ELSEWHERE
 from trainer.traces import TEST_SHARE, Source
 
 FloatArray = NDArray[np.float32]
