@@ -111,7 +111,7 @@ class TestPack:
     def test_network_that_is_no_number_is_never_packed(self, tmp_path, provenance):
         broken = Network(NetworkShape(hidden=8, head=8))
         with torch.no_grad():
-            broken.quantiles.bias.fill_(float("nan"))
+            broken.heads[0].quantiles.bias.fill_(float("nan"))
         with pytest.raises(ParityError):
             pack_network(tmp_path, broken, provenance)
         assert list(tmp_path.iterdir()) == []
