@@ -31,6 +31,7 @@ STYLES: Final = {
 }
 SHOWN_LEVEL: Final = 0.95
 _WIDTH: Final = 120
+_WIDE: Final = 200
 _NOTHING: Final = "–"
 _WITHOUT_NOISE: Final = 1 - 2e-7  # a float32's last bits must not round up to the next unit
 _NAMES: Final = {"cpu": "cpu", "memory": "memory", "net_rx": "net in", "net_tx": "net out"}
@@ -48,10 +49,10 @@ def parse_output(text: str) -> Output:
     raise SettingsError(f"output {text!r} is unknown", fix=f"Use one of {', '.join(OUTPUTS)}")
 
 
-def stdout_console() -> Console:
-    """Return the console for results: the terminal's width, or 120 columns where there is none."""
+def stdout_console(*, wide: bool = False) -> Console:
+    """Return the console for results: as wide as the terminal; without one, 120 columns or 200."""
     console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH)
+    return console if console.is_terminal else Console(width=_WIDE if wide else _WIDTH)
 
 
 def table(lines: Iterable[Recommendation], *, wide: bool = False) -> Table:

@@ -24,7 +24,7 @@ class Outcome:
         windows: five-minute windows with usage and a request.
         violated: those in which the peak was above the request.
         reserved: sum of the requests over the windows.
-        used: sum of the mean usage over the windows.
+        used: sum of the peaks over the windows, as the arena counts usage.
         ratios: float32 ``[windows]``, peak over request; empty where they were not kept.
     """
 
@@ -95,13 +95,12 @@ class Tally:
         first_s = self._history.first_end_s
         span = slice((self._since_s - first_s) // BIN_S + 1, (until_s - first_s) // BIN_S + 1)
         peak = self._history.peak[:, self._kpi, span]
-        mean = self._history.mean[:, self._kpi, span]
         request = np.broadcast_to(self._request[:, None], peak.shape)
         served = np.isfinite(peak) & np.isfinite(request)
         self._windows += int(served.sum())
         self._violated += int((peak[served] > request[served]).sum())
         self._reserved += float(request[served].sum(dtype=np.float64))
-        self._used += float(mean[served].sum(dtype=np.float64))
+        self._used += float(peak[served].sum(dtype=np.float64))
         if self._ratios is not None:
             ratio = peak[served] / np.maximum(request[served], _LEAST)
             self._ratios.append(ratio.astype(np.float32))

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from peakcast.bundles import find_bundle, parse_profile
@@ -25,6 +27,7 @@ from peakcast.tables import (
     table,
     totals,
 )
+from peakcast.tally import Outcome
 from recommender.sizing.policy import POLICIES
 
 REPORT: Final = Path("out/peakcast-demo.html")
@@ -77,6 +80,11 @@ def _show(told: list[Playback], form: Output, report: Path, model_id: str) -> No
             "decided_at_s": {each.sample.namespace: each.sample.now_s for each in told},
             "data": sorted({each.sample.credit for each in told}),
             "request": ASSUMED,
+            "what_happened_next": [
+                {"namespace": each.sample.namespace, "resource": resource, **_plain(pair)}
+                for each in told
+                for resource, pair in each.outcomes.items()
+            ],
             "report": str(report),
         }
         typer.echo(as_json(lines, **facts))
@@ -85,12 +93,54 @@ def _show(told: list[Playback], form: Output, report: Path, model_id: str) -> No
         typer.echo(as_csv(lines), nl=False)
         Console(stderr=True).print(f"report: {report}", soft_wrap=True, highlight=False)
         return
-    console = stdout_console()
+    console = stdout_console(wide=form == "wide")
     console.print(table(lines, wide=form == "wide"))
     console.print(totals(lines))
     console.print(legend())
+    console.print(_outcomes(told))
     console.print(_caption(told, model_id), style="dim")
     console.print(Text.assemble(("report: ", "bold"), str(report)), soft_wrap=True)
+
+
+def _outcomes(told: list[Playback]) -> Table:
+    """Return how the requests served in the hours after: peakcast's hour by hour, the rule's."""
+    shown = Table(title="What happened next", title_justify="left", box=box.SIMPLE_HEAD)
+    shown.add_column("")
+    for heading in (
+        "5-min peaks\nabove request",
+        "\nVPA rule",
+        "reserved /\npeak usage",
+        "\nVPA rule",
+        "VPA rule at\nsame risk *",
+    ):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for each in told:
+        hours = (each.history.last_end_s - each.sample.now_s) // 3600
+        for resource, (ours, rule) in each.outcomes.items():
+            shown.add_row(
+                f"{each.sample.namespace} {resource}, {hours} h",
+                Text(f"{ours.violated_share:.2%}", "bold"),
+                f"{rule.violated_share:.2%}",
+                Text(f"{ours.reserved_per_used:.2f}", "bold"),
+                f"{rule.reserved_per_used:.2f}",
+                f"{rule.stretched_to(ours.violated):.2f}",
+            )
+    shown.caption = "* all its requests times the least factor, known in hindsight"
+    shown.caption_justify = "left"
+    return shown
+
+
+def _plain(pair: tuple[Outcome, Outcome]) -> dict[str, dict[str, float]]:
+    ours, rule = pair
+    return {
+        name: {
+            "windows": outcome.windows,
+            "violated": outcome.violated,
+            "reserved_per_used": round(outcome.reserved_per_used, 4),
+        }
+        for name, outcome in (("peakcast", ours), ("vpa_rule", rule))
+        if outcome.windows and outcome.used
+    }
 
 
 def _caption(told: list[Playback], model_id: str) -> Text:
@@ -99,6 +149,4 @@ def _caption(told: list[Playback], model_id: str) -> Text:
         f"{each.sample.namespace} at {moment:%Y-%m-%d %H:%M} UTC ({each.sample.credit})"
         for each, moment in zip(told, moments, strict=True)
     )
-    return Text(
-        f"{ASSUMED} Real measurements, never trained on: {spans}. Model {model_id}.",
-    )
+    return Text(f"{ASSUMED} Real measurements, never trained on: {spans}. Model {model_id}.")

@@ -101,7 +101,7 @@ def recommend(
     elif form == "csv":
         typer.echo(as_csv(lines), nl=False)
     else:
-        console = stdout_console()
+        console = stdout_console(wide=form == "wide")
         console.print(table(lines, wide=form == "wide"))
         console.print(totals(lines))
         console.print(legend())

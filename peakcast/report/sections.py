@@ -46,7 +46,7 @@ def _tile(name: str, hours: float, ours: Outcome, rule: Outcome) -> str:
     same_risk = rule.stretched_to(ours.violated)
     rows = (
         (
-            "reserved per used",
+            "reserved per peak usage",
             f"{ours.reserved_per_used:.2f}",
             f"{rule.reserved_per_used:.2f}",
             f"{same_risk:.2f}",

@@ -37,7 +37,7 @@ def test_tally_counts_what_is_served_until_the_next_decision():
     assert outcome.windows == 5
     assert outcome.violated == 2
     assert outcome.reserved == pytest.approx(2.5 + 5 + 5 + 2 + 2)
-    assert outcome.used == pytest.approx((3 + 5 + 6 + 1 + 1) / 2)
+    assert outcome.used == pytest.approx(3 + 5 + 6 + 1 + 1)
     assert tally.outcome() == outcome
     assert outcome.violated_share == pytest.approx(0.4)
 
@@ -53,14 +53,12 @@ def test_tally_of_a_resource_that_was_not_recorded():
 
 def test_hindsight_gives_a_rule_the_same_risk():
     peak = np.array([[[9, 1, 2, 3, 4]]], np.float32)
-    history = RecordedHistory("s", ("a",), ("a",), 300, ("cpu",), peak, np.ones_like(peak))
+    history = RecordedHistory("s", ("a",), ("a",), 300, ("cpu",), peak, peak / 2)
     tally = Tally(history, "cpu", ratios=True)
     tally.set(300, np.array([0]), np.array([2.0], np.float32))
     outcome = tally.outcome()
     assert outcome.violated == 2
-    assert outcome.reserved_per_used == 2
-    assert outcome.stretched_to(2) == 2
-    assert outcome.stretched_to(1) == 3
-    assert outcome.stretched_to(0) == 4
-    assert outcome.stretched_to(9) == 1
+    assert outcome.reserved_per_used == pytest.approx(0.8)
+    stretched = [outcome.stretched_to(violated) for violated in (0, 1, 2, 9)]
+    assert stretched == pytest.approx([1.6, 1.2, 0.8, 0.4])
     assert np.isnan(Tally(history, "cpu").outcome().stretched_to(0))
