@@ -72,8 +72,9 @@ class CoverageTracker:
     corrected quantile, else down by ``step * (1 - level)``, so the long-run share of peaks above
     it is ``1 - level`` whatever the data do, as long as the offset stays within
     :data:`MOST_OFFSET` spreads. Windows longer than the hour between forecasts overlap, so their
-    steps are smaller, with the square root: in proportion they were too slow to follow a drift. A window in which CPU was throttled tells that demand was at
-    least the usage: it can raise an offset, never lower it.
+    steps are smaller, with the square root: in proportion they were too slow to follow a drift. A
+    window in which CPU was throttled tells that demand was at least the usage: it can raise an
+    offset, never lower it.
 
     Rows may be issued and learned from in parts; what is learned from one hour is learned once.
     """
