@@ -4,6 +4,9 @@ import pytest
 
 from trainer.arena.retrieval import draws, fingerprint_score, hide
 
+LEAST_PRECISION_1 = 0.9  # 0.99 measured with 100 of each shape, see docs/fingerprint.md
+LEAST_PRECISION_5 = 0.85  # 0.97
+
 
 @pytest.fixture(scope="module")
 def drawn():
@@ -35,7 +38,3 @@ def test_what_shows_in_one_kpi_is_lost_with_it_and_the_rest_stays(shipped, drawn
     leak, wave = names.index("memory_leak"), names.index("hourly_burst")
     assert without.confusion[leak][leak] < found.confusion[leak][leak] - 0.3
     assert without.confusion[wave][wave] > found.confusion[wave][wave] - 0.2
-
-
-LEAST_PRECISION_1 = 0.8
-LEAST_PRECISION_5 = 0.7

@@ -98,9 +98,9 @@ def channel_worth(
                 hidden=hidden,
                 resource=resource,
                 windows=int(count),
-                loss=1000 * shown / count,
-                unseen=None if hidden == WHOLE_PRINT else unseen / shown - 1,
-                unprinted=unprinted / shown - 1,
+                loss=float(1000 * shown / count),
+                unseen=None if hidden == WHOLE_PRINT else float(unseen / shown - 1),
+                unprinted=float(unprinted / shown - 1),
             )
         )
     return found
