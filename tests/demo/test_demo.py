@@ -7,6 +7,8 @@ import pytest
 
 from peakcast.cli import run
 from peakcast.samples import SAMPLES
+from recommender.bundle import default_bundle
+from recommender.fingerprint.schema import SCHEMA
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +145,12 @@ def test_report_that_cannot_be_written(tmp_path, bundle, capsys):
     out = tmp_path / "file" / "report.html"
     assert run(["demo", "--bundle", str(bundle), "--out", str(out)]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("short")
+def test_shipped_model_is_used_where_none_is_named(tmp_path, capsys):
+    out = tmp_path / "report.html"
+    assert run(["demo", "--out", str(out), "-o", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["model_id"] == default_bundle(SCHEMA).manifest.id
+    assert told["model_id"] in out.read_text(encoding="utf-8")
