@@ -249,8 +249,8 @@ def _lines(results: FingerprintResults) -> Iterator[str]:
             "their time; no test group): change of the pinball loss of the coming hour's peak when "
             "a KPI is hidden from everything, and from the fingerprint alone. More is worse. "
             f"*{WHOLE_PRINT.capitalize()}* is read from an empty window instead. Some hundred "
-            "windows each and no intervals, so small changes should not be read. A KPI's own forecast "
-            "cannot be made without it, hence the dashes."
+            "windows each and no intervals, so small changes should not be read. A KPI's own "
+            "forecast cannot be made without it, hence the dashes."
         )
         yield ""
         yield from _table(worth_rows(results))
