@@ -22,7 +22,7 @@ from trainer.arena.lineup import OURS, Contender, contender, known_names
 from trainer.arena.markdown import to_markdown
 from trainer.arena.page import to_page
 from trainer.arena.plots import write_plots
-from trainer.arena.results import Results, read_json, to_csv, to_json
+from trainer.arena.results import Results, merge, read_json, to_csv, to_json
 from trainer.arena.run import Plan, run_arena
 from trainer.arena.terminal import render
 
@@ -85,9 +85,10 @@ def arena(
         typer.Option(help="Write docs/results.md here.", metavar="FILE", show_default=False),
     ] = None,
     from_json: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="Show the results.json of an earlier run instead of running.",
+            help="Show the results.json of an earlier run instead of running; repeated, those of "
+            "runs over different sources together.",
             metavar="FILE",
             show_default=False,
         ),
@@ -122,8 +123,8 @@ def arena(
     if methods.strip() == "list":
         _list_methods()
         return
-    if from_json is not None:
-        results = read_json(from_json)
+    if from_json:
+        results = merge([read_json(path) for path in from_json])
     else:
         plan = _plan(traces, bundle, source, cadence, methods, ablation_bundle, cache)
         plan = replace(plan, recipe=replace(plan.recipe, windows=lightgbm_windows))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from peakcast.cli import run
 from recommender.bundle import load_bundle
@@ -19,11 +20,11 @@ from trainer.arena.markdown import to_markdown
 from trainer.arena.methods import Rule
 from trainer.arena.page import to_page
 from trainer.arena.plots import write_plots
-from trainer.arena.results import read_json, to_csv, to_json
+from trainer.arena.results import merge, read_json, to_csv, to_json
 from trainer.arena.run import Plan, run_arena
 from trainer.arena.sweep import TOLERANCE, sweep
 
-TINY = Recipe(windows=2000, trees=3, leaves=5, least_in_leaf=20)
+TINY = Recipe(windows=1000, trees=3, leaves=5, least_in_leaf=20)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,21 @@ def test_nothing_depends_on_the_cache(plan, results, tmp_path):
 
 def test_json_reads_back(results, written):
     assert to_json(read_json(written)) == to_json(results)
+
+
+def test_runs_over_different_sources_are_put_together(results):
+    def renamed(name):
+        return structs.replace(
+            results, sources=tuple(structs.replace(each, name=name) for each in results.sources)
+        )
+
+    both = merge([renamed("b"), renamed("a")])
+    assert [source.name for source in both.sources] == ["a", "b"]
+    assert len(both.rows) == 2 * len(results.rows)
+    with pytest.raises(SettingsError, match="the same source"):
+        merge([results, results])
+    with pytest.raises(SettingsError, match="different bundles"):
+        merge([results, structs.replace(renamed("a"), bundle="other")])
 
 
 def test_csv_has_a_line_per_row_and_rate(results):

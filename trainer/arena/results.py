@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from recommender.errors import StoreError
+from recommender.errors import SettingsError, StoreError
 from trainer.arena.bootstrap import Interval
 from trainer.arena.figures import Figures, Point
 from trainer.arena.methods import Kind
@@ -225,6 +226,33 @@ def read_json(path: Path) -> Results:
         return msgspec.json.decode(path.read_bytes(), type=Results)
     except (OSError, msgspec.MsgspecError) as error:
         raise StoreError(f"{path}: cannot be read as results of the arena: {error}") from error
+
+
+def merge(parts: Sequence[Results]) -> Results:
+    """Put runs over different sources together, sources by name.
+
+    Args:
+        parts: at least one.
+
+    Raises:
+        SettingsError: they judged different bundles, or one source twice.
+    """
+    names = [source.name for part in parts for source in part.sources]
+    if len(set(names)) < len(names):
+        raise SettingsError("two of the runs judged the same source", fix="Leave one of them out")
+    if len({(part.bundle, part.format_version, part.rounds) for part in parts}) > 1:
+        raise SettingsError("the runs judged different bundles", fix="Run the arena anew")
+    notes = dict.fromkeys(note for part in parts for note in part.notes)
+    return msgspec.structs.replace(
+        parts[0],
+        sources=tuple(
+            sorted((each for part in parts for each in part.sources), key=lambda each: each.name)
+        ),
+        rows=tuple(row for part in parts for row in part.rows),
+        comparisons=tuple(each for part in parts for each in part.comparisons),
+        coverage=tuple(each for part in parts for each in part.coverage),
+        notes=tuple(notes),
+    )
 
 
 def to_csv(results: Results) -> str:
