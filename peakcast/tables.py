@@ -154,10 +154,12 @@ def totals(lines: Sequence[Recommendation]) -> Text:
                 f"{resource} requests {amount(resource, before)} → "
                 f"{amount(resource, after)}{percent}"
             )
+    if not any(line.request is not None for line in sized):
+        return Text(f"{len(sized)} recommendations; no request is known", STYLES[Severity.UNKNOWN])
     risky = sum(line.severity is Severity.AT_RISK for line in sized)
     return Text.assemble(
         (f"{risky} at risk", STYLES[Severity.AT_RISK if risky else Severity.FITS]),
-        f" of {len(sized)}; " if parts else f" of {len(sized)}",
+        f" of {len(sized)}; ",
         "; ".join(parts),
     )
 

@@ -107,8 +107,8 @@ def test_markup_in_names_is_text():
 def test_totals():
     told = totals([line(request=0.2), line(request=1.8)]).plain
     assert told == "1 at risk of 2; cpu requests 2 → 1 (-50%)"
-    assert totals([line(request=None)]).plain == "0 at risk of 1"
-    assert totals([]).plain == "0 at risk of 0"
+    assert totals([line(request=None)]).plain == "1 recommendations; no request is known"
+    assert totals([]).plain == "0 recommendations; no request is known"
 
 
 def test_json_and_csv_leave_the_unknown_empty():
