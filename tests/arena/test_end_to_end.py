@@ -188,7 +188,7 @@ def test_the_published_page_names_where_the_forecaster_loses(results):
     page = to_markdown(results)
     assert "## Where the forecaster loses" in page
     # Random weights lose.
-    assert re.search(r"it reserves more in [1-9]", page)
+    assert re.search(r"it reserves more in\s[1-9]", page)
     for heading in ("## shop", "### CPU, decided hourly", "### Memory", "### Coverage"):
         assert heading in page
 

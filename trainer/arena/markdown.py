@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from trainer.arena.figures import OOMS, VIOLATED
-from trainer.arena.judging import COLD, FRONTIER, MEMORY, RATES
+from trainer.arena.judging import COLD, FRONTIER, MEMORY, OWN_HOURLY, RATES
 from trainer.arena.names import FORESEEING, POPULATIONS, ordered, rate_name, title
 from trainer.arena.results import Comparison, CoverageRow, Results, Row, SourceInfo
 from trainer.arena.terminal import headline_population, horizon_name
@@ -110,14 +110,20 @@ def _mean(rows: Iterable[Row]) -> float:
 
 
 def _losses(results: Results) -> Iterator[str]:
-    ours = [each for each in results.comparisons if each.method == "peakcast" and each.ratio]
-    lost = [each for each in ours if (each.ratio or 0) > 1 and each.what != "own 1h"]
+    ours = _distinct(
+        each
+        for each in results.comparisons
+        if each.method == "peakcast" and each.ratio and each.what != OWN_HOURLY
+    )
+    lost = [each for each in ours if (each.ratio or 0) > 1]
+    sure = [each for each in lost if each.interval is not None and each.interval.low > 1]
     yield (
         f"Of {len(ours)} paired comparisons of what is shipped (with the VPA rule, the best rule "
         f"and LightGBM; every source, population, cadence and rate), it reserves more in "
-        f"{len(lost)}.\n"
+        f"{len(lost)}: in {len(sure)} beyond doubt (the whole interval is above 1), listed here, "
+        f"and in {len(lost) - len(sure)} within it.\n"
     )
-    if not lost:
+    if not sure:
         return
     lines = [
         [
@@ -125,12 +131,28 @@ def _losses(results: Results) -> Iterator[str]:
             each.population,
             _place(each),
             rate_name(each.rate, each.table),
-            f"{title(each.against)} ({each.what})",
+            _opponent(each),
             _with_interval(each),
         ]
-        for each in sorted(lost, key=lambda each: -(each.ratio or 0))
+        for each in sorted(sure, key=lambda each: -(each.ratio or 0))
     ]
-    yield _table(["source", "entities", "decisions", "at", "against", "reserves"], lines)
+    yield _table(["source", "entities", "decisions", "at", "over", "reserves"], lines)
+
+
+def _distinct(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Return comparisons, those with a best rule that is the VPA rule only once."""
+    found: dict[tuple[object, ...], Comparison] = {}
+    for each in comparisons:
+        place = (each.table, each.source, each.population, each.cadence, each.rate, each.against)
+        found.setdefault(place, each)
+    return list(found.values())
+
+
+def _opponent(each: Comparison) -> str:
+    if each.what == OWN_HOURLY:
+        return "itself, hourly"
+    name = title(each.against)
+    return f"{name} (best rule)" if each.what == "best rule" else name
 
 
 def _place(each: Comparison) -> str:
@@ -228,9 +250,7 @@ def _paired(results: Results, source: SourceInfo, population: str) -> Iterator[s
             title(each.method),
             _place(each),
             rate_name(each.rate, each.table),
-            each.what
-            if each.what in ("own 1h", each.against)
-            else f"{each.what}: {title(each.against)}",
+            _opponent(each),
             _with_interval(each),
         ]
         for each in chosen
