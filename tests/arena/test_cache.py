@@ -1,6 +1,13 @@
+from types import SimpleNamespace
+
+from msgspec import structs
+
+from recommender.bundle import load_bundle
+from recommender.fingerprint.schema import SCHEMA
 from trainer.arena import cache
 from trainer.arena.cache import code_digest, key
 from trainer.arena.judging import Judged
+from trainer.arena.lineup import contender
 from trainer.arena.shelf import Shelf
 
 
@@ -58,3 +65,14 @@ def test_a_shelf_remembers_that_there_was_no_answer(tmp_path):
 def test_what_has_no_identity_is_never_kept(tmp_path):
     Shelf(tmp_path, "source").take("", "memory", "1h", lambda: None)
     assert not list(tmp_path.iterdir())
+
+
+def test_figures_on_a_bundles_card_do_not_make_it_another_one(bundle):
+    model = load_bundle(bundle, SCHEMA)
+
+    def digest(**changes):
+        changed = SimpleNamespace(manifest=structs.replace(model.manifest, **changes))
+        return contender("tiny", changed).model_sha256
+
+    assert digest(results={"azure_v1": 2.4}) == digest()
+    assert digest(seed=99) != digest()
